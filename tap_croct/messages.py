@@ -1,0 +1,114 @@
+"""Writing Singer messages to standard output."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import msgspec
+from singer_sdk.contrib.msgspec import MsgSpecWriter
+
+if sys.version_info >= (3, 12):
+    from typing import override
+else:
+    from typing_extensions import override
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from singer_sdk.singerlib.messages import Message
+
+_CHUNK = 65_536  # bytes: what a pipe holds, so that a signal waits for no more than that
+
+
+class _Record(msgspec.Struct, tag="RECORD", tag_field="type", omit_defaults=True, gc=False):
+    stream: str
+    record: Any
+    version: int | None = None
+    time_extracted: datetime | None = None
+
+
+class MessageWriter(MsgSpecWriter):
+    """Writes whole lines, whatever interrupts it.
+
+    A signal that arrives while a line is on its way ends the process after that line, not in the
+    middle of it.
+    """
+
+    def __init__(self) -> None:
+        """Create a writer."""
+        super().__init__()
+        self._encoder = msgspec.json.Encoder(decimal_format="number")
+        self._writing = False
+        self._signal: int | None = None
+
+    @override
+    def write_message(self, message: Message) -> None:
+        """Write one message."""
+        self._write(bytes(self.format_message(message)))
+
+    def write_records(
+        self,
+        stream: str,
+        records: Iterable[object],
+        *,
+        version: int | None,
+        time_extracted: datetime,
+    ) -> None:
+        """Write a RECORD message for each of many records, all at once.
+
+        Args:
+            stream: Name of the stream.
+            records: The records: dicts or structs, `msgspec.Raw` inside them passes as it is.
+            version: Version of the table, if there is one.
+            time_extracted: When the records were received.
+        """
+        lines = [_Record(stream, record, version, time_extracted) for record in records]
+        self._write(self._encoder.encode_lines(lines))
+
+    def terminate(self, signum: int) -> None:
+        """End the process as a signal asks, at once or after the line that is on its way.
+
+        Args:
+            signum: The signal's number.
+
+        Raises:
+            SystemExit: With 128 + `signum`, as a shell reports it.
+        """
+        if self._writing:
+            self._signal = signum
+        else:
+            raise SystemExit(128 + signum)
+
+    def _write(self, lines: bytes) -> None:
+        output = _unbuffered_stdout()
+        rest = memoryview(lines)
+        self._writing = True
+        try:
+            while rest:
+                rest = rest[output.write(rest[:_CHUNK]) :]
+                if self._signal is not None:
+                    rest = _rest_of_line(lines, rest)
+        except BrokenPipeError:
+            # Nobody reads any more: nothing is left to do, and nothing to complain about.
+            self._signal = self._signal or signal.SIGPIPE
+        finally:
+            self._writing = False
+        if self._signal is not None:
+            raise SystemExit(128 + self._signal)
+
+
+def _unbuffered_stdout() -> BinaryIO:
+    """Return the raw standard output: its `write` tells how much is out when it is interrupted."""
+    buffer: BinaryIO = sys.stdout.buffer
+    return getattr(buffer, "raw", buffer)
+
+
+def _rest_of_line(lines: bytes, rest: memoryview) -> memoryview:
+    """Return what is missing of the line that is partly out; nothing, between two lines."""
+    out = len(lines) - len(rest)
+    if out == 0 or lines[out - 1] == ord("\n"):
+        return rest[:0]
+    return rest[: lines.index(b"\n", out) + 1 - out]
