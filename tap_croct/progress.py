@@ -58,4 +58,5 @@ class Progress:
         self._logger.info("%s: done (%s): %s, in %.1f s", self._stream, reason, text, seconds)
 
     def _text(self, rate: float) -> str:
-        return f"{self._records:,} records in {self._pages:,} pages, {rate:,.0f}/s{self._reached}"
+        pages = f"{self._pages:,} page{'' if self._pages == 1 else 's'}"
+        return f"{self._records:,} records in {pages}, {rate:,.0f}/s{self._reached}"

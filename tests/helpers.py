@@ -8,8 +8,9 @@ import os
 import subprocess
 import sys
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tests.sandbox.world import METADATA
@@ -34,13 +35,10 @@ class Output:
     code: int
     stdout: str
     stderr: str
-    messages: list[dict[str, Any]] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        """Decode the messages; the last line may be cut off in a run that was killed."""
-        for line in self.stdout.split("\n"):
-            if line:
-                self.messages.append(json.loads(line))
+    @cached_property
+    def messages(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.stdout.split("\n") if line]
 
     def of(self, kind: str) -> list[dict[str, Any]]:
         return [message for message in self.messages if message["type"] == kind]

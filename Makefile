@@ -1,0 +1,36 @@
+# Everything is installed into .venv and .tools; `make clean` removes it.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test test-fast lint format bench reliability clean
+
+demo: .venv/ready  ## A shop's visitors in a warehouse, twice
+	$(BIN)/python -m tests.demo
+
+test: .venv/ready  ## All tests
+	$(BIN)/python -m pytest
+
+test-fast: .venv/ready  ## The tests that take no minutes
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: .venv/ready  ## Style, format and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: .venv/ready
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: .venv/ready  ## How fast the tap is, in ratios
+	$(BIN)/python -m tests.bench.run
+
+.venv/ready: pyproject.toml tests/requirements/tap.txt
+	@echo "Installing into .venv …"
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --constraint tests/requirements/tap.txt --editable . --group test --group lint
+	@touch $@
+
+clean:
+	rm -rf .venv .tools .meltano output
