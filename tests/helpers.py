@@ -115,7 +115,7 @@ def expected(stream: str, item: Record) -> Record:
     if stream == "events":
         record["timestamp"] = moment(item["timestamp"])
         record["eventType"] = item["payload"]["@type"]
-        record["metadata"] = METADATA
+        record["metadata"] = dict(METADATA)
     elif stream == "sessions":
         record["closeTime"] = moment(item["closeTime"])
         record["window"] = {name: moment(ms) for name, ms in item["window"].items()}

@@ -1,0 +1,33 @@
+"""The SDK's own tests for taps, against the sandbox."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from singer_sdk.testing import SuiteConfig, get_tap_test_class
+
+from tap_croct.tap import TapCroct
+from tests.sandbox import Sandbox, World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SANDBOX = Sandbox(World(visits=40))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _serve() -> Iterator[None]:
+    with _SANDBOX:
+        yield
+
+
+_Suite: Any = get_tap_test_class(
+    TapCroct,
+    config=_SANDBOX.config(page_size=100),
+    suite_config=SuiteConfig(max_records_limit=600),
+)
+
+
+class TestSuite(_Suite):
+    """All of the standard tests."""
