@@ -239,7 +239,7 @@ class CroctStream(RESTStream["str | None"], abc.ABC):
         """Decode a response.
 
         Raises:
-            TransientError: If the body is no JSON: cut short, or a gateway's page.
+            TransientError: If the body of a 200 is no JSON: cut short, or a gateway's page.
             ApiError: If it is no page. Success without items is an error.
         """
         body = b"".join(response.iter_content(None))  # in one piece; `content` joins 10 KiB ones
@@ -250,9 +250,10 @@ class CroctStream(RESTStream["str | None"], abc.ABC):
             reason = f"There is no list of records in it ({error})"
             raise final_error(response, body, reason) from error
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            head = f"{response.status_code} {response.reason}"
-            message = f"{head} with a body of {len(body):,} bytes that is no JSON ({error})"
-            raise TransientError(message) from error
+            reason = f"The body of {len(body):,} bytes is no JSON ({error})"
+            if response.status_code != HTTPStatus.OK:
+                raise final_error(response, body, reason) from error
+            raise TransientError(f"{problem(response, body)}. {reason}") from error
 
     def _clean(self, body: bytes) -> bytes:
         """Make a body fit to be passed on undecoded, in parts."""
