@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import RESTStream, Tap
@@ -44,6 +45,8 @@ class EventsStream(RESTStream[Any]):
         self, row: dict[str, Any], context: Context | None = None
     ) -> dict[str, Any] | None:
         del context
+        time = datetime.fromtimestamp(row["timestamp"] / 1000, timezone.utc)
+        row["timestamp"] = time.isoformat(timespec="milliseconds")
         row["eventType"] = row["payload"]["@type"]
         return row
 
