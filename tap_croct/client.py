@@ -421,6 +421,8 @@ class CroctStream(RESTStream["str | None"], abc.ABC):
             self._warn_once("key", f"records without `{key}` get one derived from their content")
         for path in self._time_paths:
             self._convert_time(row, path)
+        if self.config.get("flattening_enabled"):
+            _omit_null_objects(row, self.schema, self.config["flattening_max_depth"])
         return row
 
     def note_unknown(self, item: dict[str, Any]) -> None:
@@ -511,6 +513,22 @@ class CroctStream(RESTStream["str | None"], abc.ABC):
         """Tell what the schemas do not know: the SDK calls this when all streams are done."""
         super().log_sync_costs()
         self._tap.report_unknown()
+
+
+def _omit_null_objects(row: dict[str, Any], schema: dict[str, Any], depth: int) -> None:
+    """Leave out the objects that are null: flattened, they would be columns of no schema.
+
+    Args:
+        row: A record; it is changed.
+        schema: Its schema.
+        depth: How many levels are flattened.
+    """
+    for name, prop in schema["properties"].items() if depth else ():
+        if "properties" in prop and name in row:
+            if isinstance(row[name], dict):
+                _omit_null_objects(row[name], prop, depth - 1)
+            elif row[name] is None:
+                del row[name]
 
 
 def _check_utf8(body: bytes) -> None:
