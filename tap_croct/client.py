@@ -253,7 +253,8 @@ class CroctStream(RESTStream["str | None"], abc.ABC):
             reason = f"The body of {len(body):,} bytes is no JSON ({error})"
             if response.status_code != HTTPStatus.OK:
                 raise final_error(response, body, reason) from error
-            raise TransientError(f"{problem(response, body)}. {reason}") from error
+            msg = f"{problem(response, body)}. {reason}"
+            raise TransientError(msg) from error
 
     def _clean(self, body: bytes) -> bytes:
         """Make a body fit to be passed on undecoded, in parts."""

@@ -15,9 +15,9 @@ else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
-    from tap_croct.pagination import Page
     from singer_sdk.helpers.types import Context, Record
 
+    from tap_croct.pagination import Page
     from tap_croct.tap import TapCroct
 
 

@@ -147,9 +147,7 @@ def main() -> None:
             "select 'users', count(*) from croct.users"
         )
         print()
-        table(
-            "select eventtype, count(*) as rows from croct.events group by 1 order by 2 desc, 1"
-        )
+        table("select eventtype, count(*) as rows from croct.events group by 1 order by 2 desc, 1")
         say("From product view to order, by country")
         table(FUNNEL)
 

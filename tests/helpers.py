@@ -11,13 +11,12 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.sandbox.world import METADATA
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.sandbox import World
 
 STREAMS = ("events", "sessions", "users")
@@ -75,7 +74,7 @@ def write(path: Path, value: object) -> str:
     return str(path)
 
 
-def run_tap(  # noqa: PLR0913
+def run_tap(
     folder: Path,
     config: dict[str, Any] | None,
     *args: str,
@@ -95,7 +94,7 @@ def run_tap(  # noqa: PLR0913
         timeout=timeout,
         cwd=folder,
         check=False,
-        env=clean_environment(PYTHONPATH=os.getcwd(), **environment),
+        env=clean_environment(PYTHONPATH=str(Path.cwd()), **environment),
     )
     return Output(done.returncode, done.stdout.decode(), done.stderr.decode())
 

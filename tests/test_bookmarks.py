@@ -35,7 +35,7 @@ ENDS = ["cursor", "null", "empty"]
 
 
 def latest(sandbox: Sandbox, stream: str) -> int:
-    return max(item[ORDERS[stream]] for item in sandbox.world.items(stream))
+    return max(int(item[ORDERS[stream]]) for item in sandbox.world.items(stream))
 
 
 @pytest.mark.parametrize("end", ENDS)
@@ -123,7 +123,10 @@ class TestEnds:
             {**event, "timestamp": BEGINNING + number}
             for number, event in enumerate(log.items[:10])
         ]
-        bodies = [{"items": items[:5], "nextCursor": "a"}, {"items": items[5:6], "nextCursor": "b"}]
+        bodies: list[dict[str, Any]] = [
+            {"items": items[:5], "nextCursor": "a"},
+            {"items": items[5:6], "nextCursor": "b"},
+        ]
         bodies += [{"items": items[6:], "nextCursor": None}]
         serve(sandbox, bodies)
         output = tap(sandbox.config(page_size=5))
@@ -166,7 +169,7 @@ class TestEnds:
 
 def serve(sandbox: Sandbox, bodies: list[dict[str, Any]]) -> None:
     """Answer the requests for events with these bodies, one after the other."""
-    import json  # noqa: PLC0415
+    import json
 
     sandbox.faults = [
         Fault(status=200, body=json.dumps(body).encode(), when=lambda r: r.stream == "events")

@@ -153,10 +153,10 @@ class TestRetryAfter:
         assert output.code == 0
 
     @pytest.mark.parametrize("form", ["seconds", "date"])
-    def test_more_than_ten_minutes_is_too_long(
-        self, sandbox: Sandbox, tap: Tap, form: str
-    ) -> None:
-        after = "601" if form == "seconds" else email.utils.formatdate(time.time() + 900, usegmt=True)
+    def test_more_than_ten_minutes_is_too_long(self, sandbox: Sandbox, tap: Tap, form: str) -> None:
+        after = (
+            "601" if form == "seconds" else email.utils.formatdate(time.time() + 900, usegmt=True)
+        )
         sandbox.faults = [Fault(status=429, headers={"Retry-After": after})]
         output = tap(sandbox.config())
         assert output.code == 1
@@ -251,9 +251,7 @@ def test_both_forms_of_problem_details(sandbox: Sandbox, tap: Tap, detail: str) 
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308, 300, 304])
-def test_a_redirect_is_not_followed(
-    sandbox: Sandbox, start: Start, tap: Tap, status: int
-) -> None:
+def test_a_redirect_is_not_followed(sandbox: Sandbox, start: Start, tap: Tap, status: int) -> None:
     elsewhere = start(visits=1)
     location = f"{elsewhere.url}/events"
     sandbox.faults = [Fault(status=status, headers={"Location": location}, body=b"")]
@@ -277,9 +275,7 @@ def test_everything_before_the_failing_page_is_out(sandbox: Sandbox, tap: Tap) -
     assert rest.records("events") == expected_records(sandbox.world, "events")[150:]
 
 
-def test_so_it_is_with_batch_files(
-    sandbox: Sandbox, tap: Tap, tmp_path: Any
-) -> None:
+def test_so_it_is_with_batch_files(sandbox: Sandbox, tap: Tap, tmp_path: Any) -> None:
     batch = {
         "encoding": {"format": "jsonl", "compression": "gzip"},
         "storage": {"root": tmp_path.as_uri()},
@@ -388,6 +384,6 @@ class TestRefusedCursor:
 
 
 def less_a_day(text: str) -> str:
-    from tap_croct import times  # noqa: PLC0415
+    from tap_croct import times
 
     return moment(times.parse(text) - DAY)

@@ -96,7 +96,7 @@ def export(sandbox: Sandbox, **config: Any) -> bytes:
     out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     with contextlib.redirect_stdout(out):
         TapCroct(config=sandbox.config(max_retries=0, **config)).sync_all()
-    written: bytes = out.buffer.getvalue()  # type: ignore[attr-defined]
+    written: bytes = out.buffer.getvalue()
     return written
 
 

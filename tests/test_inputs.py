@@ -47,9 +47,7 @@ BAD_STATES: list[tuple[object, str]] = [
 
 
 @pytest.mark.parametrize(("state", "says"), BAD_STATES, ids=str)
-def test_a_broken_state_stops_the_run(
-    sandbox: Sandbox, tap: Tap, state: object, says: str
-) -> None:
+def test_a_broken_state_stops_the_run(sandbox: Sandbox, tap: Tap, state: object, says: str) -> None:
     output = tap(sandbox.config(), state=state)
     assert output.code == 1
     assert says in output.last_line

@@ -6,7 +6,6 @@ import copy
 import gzip
 import hashlib
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 from urllib.request import url2pathname
@@ -18,6 +17,7 @@ from tests.helpers import STREAMS, Output, catalog_of, expected_records, run_tap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.sandbox import Sandbox
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Start = Callable[..., Sandbox]
 
 # An identity map makes the SDK look into every record: the slow, plain path.
-PLAIN = {"stream_maps": {stream: {} for stream in STREAMS}}
+PLAIN: dict[str, Any] = {"stream_maps": {stream: {} for stream in STREAMS}}
 
 
 def record_lines(output: Output, stream: str) -> list[str]:
@@ -227,9 +227,7 @@ class TestBatch:
         catalog = selected_catalog(tmp_path)
         select(catalog, "events", "payload", "cart", selected=False)
         maps = {"users": {"email": "md5(email) if email else None", "phone": None}}
-        output = tap(
-            self.config(sandbox, tmp_path / "files", stream_maps=maps), catalog=catalog
-        )
+        output = tap(self.config(sandbox, tmp_path / "files", stream_maps=maps), catalog=catalog)
         lines = tap(sandbox.config(stream_maps=maps), catalog=catalog)
         for stream in STREAMS:
             assert self.read(output, stream) == lines.records(stream)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tests.helpers import Output
     from tests.sandbox import Sandbox
 
+
 @pytest.mark.parametrize("page_size", [1000, 7])
 def test_every_value_as_described(
     sandbox: Sandbox, tap: Callable[..., Output], page_size: int
@@ -141,7 +142,10 @@ def test_numbers_keep_their_value(sandbox: Sandbox, tap: Callable[..., Output]) 
         line = next(line for line in tap(sandbox.config()).stdout.splitlines() if "RECORD" in line)
         details = json.loads(line, parse_float=str)["record"]["payload"]["details"]
         assert float(details["a"]) == 59.9
-        assert (details["b"], details["g"]) == (12345678901234567890, 123456789012345678901234567890)
+        assert (details["b"], details["g"]) == (
+            12345678901234567890,
+            123456789012345678901234567890,
+        )
         assert details["c"].lower() in {"1e-7", "1e-07"}
         assert details["d"].upper() in {"1E400", "1E+400"}
         assert (details["e"], details["f"]) == ("0.1234567890123456789", "-0.0")

@@ -29,5 +29,5 @@ _Suite: Any = get_tap_test_class(
 )
 
 
-class TestSuite(_Suite):
+class TestSuite(_Suite):  # type: ignore[misc]
     """All of the standard tests."""

@@ -150,7 +150,7 @@ class TestTravel:
         with socket.create_server(("127.0.0.1", 0)) as server:
             server.settimeout(20)
             url = f"https://127.0.0.1:{server.getsockname()[1]}"
-            import threading  # noqa: PLC0415
+            import threading
 
             seen: list[bytes] = []
 

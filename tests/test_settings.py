@@ -95,7 +95,9 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
 
 
 def mistakes(output: Output) -> list[str]:
-    lines = [line.split(" | ", 3)[-1].strip() for line in output.stderr.splitlines() if "ERROR" in line]
+    lines = [
+        line.split(" | ", 3)[-1].strip() for line in output.stderr.splitlines() if "ERROR" in line
+    ]
     return [line for line in lines if line != "Config validation failed"]
 
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,7 +27,6 @@ from tests.sandbox import Fault, Sandbox, Switches, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     Start = Callable[..., Sandbox]
 
@@ -42,7 +42,7 @@ def launch(folder: Path, config: dict[str, Any], state: Any = None) -> subproces
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         bufsize=0,
-        env=clean_environment(PYTHONPATH=os.getcwd()),
+        env=clean_environment(PYTHONPATH=str(Path.cwd())),
     )
 
 

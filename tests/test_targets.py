@@ -176,9 +176,7 @@ class TestPostgres:
                     stored = _utc(stored)
                 assert stored == value, (stream, record[KEYS[stream]], name)
 
-    def test_twice_with_upserts(
-        self, sandbox: Sandbox, tmp_path: Path, database: Postgres
-    ) -> None:
+    def test_twice_with_upserts(self, sandbox: Sandbox, tmp_path: Path, database: Postgres) -> None:
         pipe = self.pipe(tmp_path, database, "twice")
         pipe.run(sandbox.config(page_size=100))
         for stream in STREAMS:

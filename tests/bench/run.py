@@ -85,7 +85,7 @@ def overlap(folder: Path, url: str, pages: int, pause: float) -> float:
     assert tap.stdout is not None
     first = last = 0.0
     due = 0.0
-    for number, line in enumerate(line for line in tap.stdout if b'"RECORD"' in line[:20]):
+    for number, _line in enumerate(line for line in tap.stdout if b'"RECORD"' in line[:20]):
         last = time.monotonic()
         first = first or last
         due += pause / PAGE
@@ -123,9 +123,7 @@ def main() -> None:
             for key, command in commands.items():
                 results[key].append(measure(command))
         cpu = {key: statistics.median(m.cpu for m in found) for key, found in results.items()}
-        template = measure(
-            [python, "-m", "tests.bench.template", *config(folder, url)]
-        ).cpu
+        template = measure([python, "-m", "tests.bench.template", *config(folder, url)]).cpu
 
     with tempfile.TemporaryDirectory() as name:
         peaks = {}

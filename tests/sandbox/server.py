@@ -79,7 +79,7 @@ class Request:
     time: float = 0.0
 
     def param(self, name: str) -> str | None:
-        return self.params.get(name, [None])[0]  # type: ignore[list-item]
+        return self.params.get(name, [None])[0]
 
 
 class Problem(Exception):  # noqa: N818
@@ -153,12 +153,14 @@ class Sandbox:
             {"events"} if request.stream == "events" else set()
         )
         for name in request.params.keys() - known:
-            raise _invalid(f"Unknown parameter {name}.")
+            msg = f"Unknown parameter {name}."
+            raise _invalid(msg)
         size = _integer(request, "pageSize", 1, 1000) or 100
         types = request.params.get("events")
         for event_type in types or ():
             if event_type not in EVENT_TYPES:
-                raise _invalid(f"Unknown event type {event_type}.")
+                msg = f"Unknown event type {event_type}."
+                raise _invalid(msg)
         factor = 1000 if self.switches.time_unit == "seconds" else 1
         start, end = (_integer(request, name, -(2**63), 2**63) for name in ("start", "end"))
 
@@ -199,9 +201,11 @@ class Sandbox:
         try:
             stream, generation, position = json.loads(base64.b64decode(cursor, validate=True)[4:])
         except ValueError:
-            raise _invalid("The cursor is malformed.") from None
+            msg = "The cursor is malformed."
+            raise _invalid(msg) from None
         if (stream, generation) != (request.stream, self.generation):
-            raise _invalid("The cursor has expired.")
+            msg = "The cursor has expired."
+            raise _invalid(msg)
         return int(position)
 
     def fault(self, request: Request) -> Fault | None:
@@ -224,9 +228,11 @@ def _integer(request: Request, name: str, low: int, high: int) -> int | None:
     try:
         value = int(text)
     except ValueError:
-        raise _invalid(f"{name} must be an integer.") from None
+        msg = f"{name} must be an integer."
+        raise _invalid(msg) from None
     if not low <= value <= high:
-        raise _invalid(f"{name} must be from {low} to {high}.")
+        msg = f"{name} must be from {low} to {high}."
+        raise _invalid(msg)
     return value
 
 
@@ -235,7 +241,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         url = urlsplit(self.path)
         params = parse_qs(url.query, keep_blank_values=True)
         if url.path.startswith("/sandbox/"):
@@ -246,7 +252,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._send(404, {"type": f"{TYPES_URL}/not-found", "title": "Not found"})
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         url = urlsplit(self.path)
         count = int(parse_qs(url.query).get("count", ["1"])[0])
         change = {
@@ -322,7 +328,9 @@ class _Handler(BaseHTTPRequestHandler):
             **(headers or {}),
         }
         reason = self.responses.get(status, ("",))[0]
-        head = f"HTTP/1.1 {status} {reason}\r\n" + "".join(f"{k}: {v}\r\n" for k, v in lines.items())
+        head = f"HTTP/1.1 {status} {reason}\r\n" + "".join(
+            f"{k}: {v}\r\n" for k, v in lines.items()
+        )
         try:
             self.wfile.write(head.encode("latin-1") + b"\r\n" + body)
         except OSError:

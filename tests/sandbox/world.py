@@ -209,7 +209,7 @@ class World:
                 "street": f"Hauptstraße {number}", "district": None, "city": place[4],
                 "region": place[2], "country": place[1], "postalCode": f"{10000 + number}",
             },
-            "company": self.random.choice((None, "ACME \"Rockets\" Ltd.")),
+            "company": self.random.choice((None, 'ACME "Rockets" Ltd.')),
             # contracts before 0.7.1 gave a string or null here
             "activities": self.random.choice((["hiking", "camping"], [], "climbing", None)),
             "interests": self.random.choice((["tents"], "maps", None)),
@@ -266,10 +266,13 @@ class _Visit:
 
     def _add(self, event_type: str, /, *, wait: int = 20 * SECOND, **payload: Any) -> None:
         self.time += self.random.randrange(50, wait)
-        context = {"type": "web", "metadata": {"release": "1.42"}, "tabId": self.tab, "url": self.url}
-        event = self.world.event(
-            self.session, self.time, {"@type": event_type, **payload}, context
-        )
+        context = {
+            "type": "web",
+            "metadata": {"release": "1.42"},
+            "tabId": self.tab,
+            "url": self.url,
+        }
+        event = self.world.event(self.session, self.time, {"@type": event_type, **payload}, context)
         self.events.append(event)
         self.session["window"]["end"] = self.time
 
