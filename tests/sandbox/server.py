@@ -7,6 +7,7 @@ import email.utils
 import json
 import socket
 import struct
+import sys
 import threading
 import time
 from dataclasses import dataclass, field
@@ -115,8 +116,7 @@ class Sandbox:
 
         self.lock = threading.Lock()
         handler = type("Handler", (_Handler,), {"sandbox": self})
-        self.server = ThreadingHTTPServer(("127.0.0.1", port), handler)
-        self.server.daemon_threads = True
+        self.server = _Server(("127.0.0.1", port), handler)
         self._thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)
 
     def __enter__(self) -> Self:
@@ -234,6 +234,15 @@ def _integer(request: Request, name: str, low: int, high: int) -> int | None:
         msg = f"{name} must be from {low} to {high}."
         raise _invalid(msg)
     return value
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a client that went away, as one that is killed does."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
