@@ -25,6 +25,9 @@ format: .venv/ready
 bench: .venv/ready  ## How fast the tap is, in ratios
 	$(BIN)/python -m tests.bench.run
 
+reliability: .venv/ready  ## Faults, kills and bad inputs, counted
+	$(BIN)/python -m tests.reliability
+
 .venv/ready: pyproject.toml tests/requirements/tap.txt
 	@echo "Installing into .venv …"
 	$(PYTHON) -m venv --clear .venv

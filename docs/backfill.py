@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Run a pipeline for several time windows side by side.
 
     python backfill.py 2024-01-01 2026-01-01 8 -- \
@@ -17,6 +16,7 @@ import os
 import subprocess
 import sys
 from datetime import datetime, timezone
+from itertools import pairwise
 
 
 def moment(text: str) -> datetime:
@@ -39,7 +39,7 @@ def main() -> int:
     step = (args.end - args.start) / args.windows
     bounds = [args.start + step * number for number in range(args.windows)] + [args.end]
     processes = []
-    for number, (start, end) in enumerate(zip(bounds, bounds[1:]), start=1):  # noqa: B905
+    for number, (start, end) in enumerate(pairwise(bounds), start=1):
         window = {
             "TAP_CROCT_START_DATE": start.isoformat(timespec="milliseconds"),
             "TAP_CROCT_END_DATE": end.isoformat(timespec="milliseconds"),

@@ -54,6 +54,11 @@ class Output:
         return states[-1]["value"] if states else {}
 
     @property
+    def warnings(self) -> list[str]:
+        """The tap's own: the SDK warns of an old Python, too."""
+        return [line for line in self.stderr.splitlines() if "| WARNING  | tap-croct" in line]
+
+    @property
     def last_line(self) -> str:
         return self.stderr.strip().splitlines()[-1]
 

@@ -387,3 +387,13 @@ def less_a_day(text: str) -> str:
     from tap_croct import times
 
     return moment(times.parse(text) - DAY)
+
+
+@pytest.mark.slow
+def test_an_export_through_many_faults() -> None:
+    from tests.reliability import faults
+
+    injected, records, wrong = faults(seed=5, rate=0.2)
+    assert injected > 10
+    assert records > 1000
+    assert wrong == 0

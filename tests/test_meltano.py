@@ -51,13 +51,15 @@ class Project:
             capture_output=True,
             check=False,
             text=True,
-            env=clean_environment(**{
-                "TAP_CROCT_API_URL": self.sandbox.url,
-                "TAP_CROCT_API_KEY": self.sandbox.switches.api_key,
-                "TAP_CROCT_PAGE_SIZE": "100",
-                "NO_COLOR": "1",
-                **variables,
-            }),
+            env=clean_environment(
+                **{
+                    "TAP_CROCT_API_URL": self.sandbox.url,
+                    "TAP_CROCT_API_KEY": self.sandbox.switches.api_key,
+                    "TAP_CROCT_PAGE_SIZE": "100",
+                    "NO_COLOR": "1",
+                    **variables,
+                }
+            ),
         )
         assert (done.returncode != 0) is fails, done.stdout + done.stderr
         return done.stdout + done.stderr
