@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
 from singer_sdk.contrib.msgspec import MsgSpecWriter
+from singer_sdk.singerlib.messages import SchemaMessage, StateMessage
 
 if sys.version_info >= (3, 12):
     from typing import override
@@ -43,6 +44,13 @@ class MessageWriter(MsgSpecWriter):
         self._encoder = msgspec.json.Encoder(decimal_format="number")
         self._writing = False
         self._signal: int | None = None
+
+    @override
+    def serialize_message(self, message: Message) -> bytearray:
+        """Encode a message; the SDK would copy all of a schema or state for it."""
+        if isinstance(message, (SchemaMessage, StateMessage)):
+            return bytearray(self._encoder.encode(message) + b"\n")
+        return super().serialize_message(message)
 
     @override
     def write_message(self, message: Message) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from concurrent.futures import Future
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -80,8 +80,8 @@ class CursorPaginator(BaseAPIPaginator[str | None]):
 def one_ahead(pages: Iterator[_T]) -> Iterator[_T]:
     """Yield pages, the next one being fetched while one is used.
 
-    Each is fetched by a thread of its own: a daemon, because a run that ends must not wait for
-    an answer. An error is raised when its page's turn comes.
+    A thread fetches them: a daemon, because a run that ends must not wait for an answer. An error
+    is raised when its page's turn comes.
 
     Args:
         pages: An iterator that fetches a page when it is asked for the next.
@@ -89,19 +89,26 @@ def one_ahead(pages: Iterator[_T]) -> Iterator[_T]:
     Yields:
         What the iterator yields. The page after is asked for when one is yielded, not before.
     """
+    asked: SimpleQueue[bool] = SimpleQueue()
+    fetched: SimpleQueue[tuple[_T | None, BaseException | None]] = SimpleQueue()
 
-    def fetch(future: Future[_T | None]) -> None:
-        try:
-            future.set_result(next(pages, None))
-        except BaseException as error:  # noqa: BLE001 - all of them, to raise in the main thread
-            future.set_exception(error)
+    def fetch() -> None:
+        while asked.get():
+            try:
+                fetched.put((next(pages, None), None))
+            except BaseException as error:  # noqa: BLE001 - all, to raise them in the main thread
+                fetched.put((None, error))
 
-    def start() -> Future[_T | None]:
-        future: Future[_T | None] = Future()
-        threading.Thread(target=fetch, args=(future,), daemon=True).start()
-        return future
-
-    future = start()
-    while (page := future.result()) is not None:
-        future = start()
-        yield page
+    threading.Thread(target=fetch, daemon=True).start()
+    asked.put(True)
+    try:
+        while True:
+            page, error = fetched.get()
+            if error is not None:
+                raise error
+            if page is None:
+                return
+            asked.put(True)
+            yield page
+    finally:
+        asked.put(False)

@@ -46,7 +46,8 @@ def to_rfc3339s(times: Iterable[int]) -> list[str]:
         OverflowError: If no calendar has one of them.
     """
     return [
-        _minute(ms // _MINUTE) + _SECONDS[ms % _MINUTE // 1000] + _MILLISECONDS[ms % 1000]
+        f"{_minute(ms // _MINUTE)}"
+        f"{_SECONDS[(rest := ms % _MINUTE) // 1000]}{_MILLISECONDS[rest % 1000]}"
         for ms in times
     ]
 

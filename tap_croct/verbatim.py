@@ -83,10 +83,11 @@ class EventPage(Page):
                 not know. To look into all of them would take as long as all the rest.
         """
         try:
-            kinds = [_type_of(event.payload).type for event in self.items]
+            kinds = names = [_type_of(event.payload).type for event in self.items]
         except msgspec.ValidationError:
             kinds = [event_type(decode(event.payload)) for event in self.items]
-        for kind, event in dict(zip(map(str, kinds), self.items, strict=True)).items():
+            names = [str(kind) for kind in kinds]
+        for kind, event in dict(zip(names, self.items, strict=True)).items():
             look_into(event, kind)
         moments = times.to_rfc3339s([event.timestamp for event in self.items])
         return [
