@@ -44,7 +44,7 @@ def backfill(folder: Path, sandbox: Sandbox, end: int, windows: int) -> float:
             PYTHONPATH=str(Path.cwd()),
             TAP_CROCT_API_KEY=sandbox.switches.api_key,
             TAP_CROCT_API_URL=sandbox.url,
-            TAP_CROCT_PAGE_SIZE="20",
+            TAP_CROCT_PAGE_SIZE="25",
             TAP_CROCT_TIME_UNIT="milliseconds",
         ),
     )  # fmt: skip
@@ -63,7 +63,7 @@ def loaded(folder: Path, stream: str) -> list[dict[str, Any]]:
 
 @pytest.mark.slow
 def test_windows_side_by_side(start: Start, tmp_path: Path) -> None:
-    sandbox = start(visits=90, latency=0.2)
+    sandbox = start(visits=300, latency=0.2)
     one, four = tmp_path / "one", tmp_path / "four"
     one.mkdir()
     four.mkdir()

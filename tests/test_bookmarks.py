@@ -160,6 +160,9 @@ class TestEnds:
         assert output.counts()["events"] == 1
         assert output.state["bookmarks"]["events"]["cursor"] == "same"
 
+    def test_the_first_message_of_a_first_run(self, sandbox: Sandbox, tap: Tap) -> None:
+        assert tap(sandbox.config()).messages[0]["type"] == "SCHEMA"
+
     def test_nothing_at_all(self, start: Start, tap: Tap) -> None:
         sandbox = start(visits=0, end="null")
         output = tap(sandbox.config())

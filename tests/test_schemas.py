@@ -139,6 +139,7 @@ def test_the_test_options(sandbox: Sandbox, tap: Callable[..., Output]) -> None:
     assert sandbox.requests == []
     test = tap(sandbox.config(), "--test")
     assert test.code == 0
+    assert "ERROR" not in test.stderr
     assert test.counts() == dict.fromkeys(STREAMS, 1)
     assert len(sandbox.requests) == 3
     assert json.dumps(test.messages)
