@@ -1,7 +1,7 @@
 """Run a pipeline for several time windows side by side.
 
-    python backfill.py 2024-01-01 2026-01-01 8 -- \
-        meltano run --state-id-suffix=window-{window} tap-croct target-postgres
+    python backfill.py 2024-01-01 2026-01-01 8 -- sh -c \
+        'MELTANO_SYS_DIR_ROOT=$PWD/.meltano-{window} meltano run tap-croct target-postgres'
 
 The span from the first date (inclusive) to the second (exclusive) is cut into windows of the same
 length. The command runs once for each, all at the same time, with TAP_CROCT_START_DATE and
