@@ -41,31 +41,19 @@ class TapCroct(Tap):
     message_writer: MessageWriter
 
     @override
-    def __init__(
-        self,
-        *,
-        config: dict[str, Any] | None = None,
-        parse_env_config: bool = False,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, **kwargs: Any) -> None:
         """Create a tap.
 
         Args:
-            config: The settings.
-            parse_env_config: Whether settings from the environment come on top.
             kwargs: See `singer_sdk.Tap`.
 
         Raises:
             ConfigValidationError: If a setting is wrong.
             InputError: If the state is none.
         """
-        config = dict(config or {})
-        if parse_env_config:
-            self.append_builtin_config(self.config_jsonschema)
-            config |= settings.from_environment(self.config_jsonschema, "TAP_CROCT_")
         self.unknown: set[str] = set()
         """Paths of what came from the API and is not in the schemas."""
-        super().__init__(config=config, **kwargs)
+        super().__init__(**kwargs)
 
     @override
     def discover_streams(self) -> list[CroctStream]:
@@ -73,6 +61,14 @@ class TapCroct(Tap):
         return [stream(self) for stream in STREAMS.values()]
 
     # What it is given
+
+    @property
+    @override
+    def _env_var_config(self) -> dict[str, Any]:
+        # The SDK looks for `.env` beside its own source, lets it win over the environment, and
+        # leaves `number` settings as strings.
+        self.append_builtin_config(self.config_jsonschema)
+        return settings.from_environment(self.config_jsonschema, self._env_var_prefix)
 
     @override
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:

@@ -41,6 +41,7 @@ class TestSuite(_Suite):  # type: ignore[misc]
         (RESTStream, "_sync_records"),
         (RESTStream, "_increment_stream_state"),
         (RESTStream, "_write_state_message"),
+        (Tap, "_env_var_config"),
         (Tap, "_validate_config"),
         (Tap, "_handle_termination"),
     ],
