@@ -1,4 +1,4 @@
-# Everything is installed into .venv and .tools; `make clean` removes it.
+# Everything is installed into .venv, .tools and .meltano; `make clean` removes it.
 PYTHON ?= python3
 BIN := .venv/bin
 
