@@ -92,13 +92,14 @@ class MessageWriter(MsgSpecWriter):
 
     def _write(self, lines: bytes) -> None:
         output = _unbuffered_stdout()
-        rest = memoryview(lines)
+        view = memoryview(lines)
+        position, end = 0, len(lines)
         self._writing = True
         try:
-            while rest:
-                rest = rest[output.write(rest[:_CHUNK]) :]
+            while position < end:
+                position += output.write(view[position : min(position + _CHUNK, end)])
                 if self._signal is not None:
-                    rest = _rest_of_line(lines, rest)
+                    end = _end_of_line(lines, position)
         except BrokenPipeError:
             # Nobody reads any more: nothing is left to do, and nothing to complain about.
             self._signal = self._signal or signal.SIGPIPE
@@ -114,9 +115,8 @@ def _unbuffered_stdout() -> BinaryIO:
     return getattr(buffer, "raw", buffer)
 
 
-def _rest_of_line(lines: bytes, rest: memoryview) -> memoryview:
-    """Return what is missing of the line that is partly out; nothing, between two lines."""
-    out = len(lines) - len(rest)
-    if out == 0 or lines[out - 1] == ord("\n"):
-        return rest[:0]
-    return rest[: lines.index(b"\n", out) + 1 - out]
+def _end_of_line(lines: bytes, position: int) -> int:
+    """Return where the line ends that is partly out; the position itself, between two lines."""
+    if position == 0 or lines[position - 1] == ord("\n"):
+        return position
+    return lines.index(b"\n", position) + 1

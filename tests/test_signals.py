@@ -9,11 +9,13 @@ import signal
 import subprocess
 import threading
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tap_croct.messages import MessageWriter
 from tests.helpers import (
     KEYS,
     STREAMS,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     Start = Callable[..., Sandbox]
 
+NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
 
 
@@ -244,3 +247,26 @@ def test_kills(tmp_path: Path, end: str) -> None:
     assert max(crashes.repeated) <= 2 * 25 + 6
     counts = count_by_key("events", crashes.records["events"])
     assert sum(counts.values()) - len(counts) <= 2 * 25 * (crashes.kills + 2)
+
+
+def test_a_line_that_is_interrupted_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe takes what it can: the rest of the line follows, and nothing behind it.
+
+    In the process, because no signal can be timed to strike between two parts of a line.
+    """
+    writer = MessageWriter()
+    out = bytearray()
+
+    class Pipe:
+        def write(self, data: memoryview) -> int:
+            out.extend(data[:30])
+            writer.terminate(signal.SIGTERM)
+            return len(data[:30])
+
+    monkeypatch.setattr("tap_croct.messages._unbuffered_stdout", Pipe)
+    with pytest.raises(SystemExit, match="143"):
+        writer.write_records(
+            "events", [{"id": "x" * 100}, {"id": "y"}], version=None, time_extracted=NOW
+        )
+    assert out.endswith(b"\n")
+    assert [json.loads(line)["record"] for line in out.splitlines()] == [{"id": "x" * 100}]
