@@ -30,7 +30,7 @@ from tap_croct.decoding import clean, decoder
 from tap_croct.errors import (
     MAX_RETRY_AFTER,
     ApiError,
-    TransientError,
+    RetriableError,
     describe,
     final_error,
     problem,
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 
 _LONGEST_PAUSE = 60.0  # seconds, where the API does not ask for more
 _TRANSIENT = (
-    TransientError,
+    RetriableError,
     requests.ConnectionError,
     requests.Timeout,
     ChunkedEncodingError,
@@ -177,7 +177,7 @@ class CroctStream(RESTStream["str | None"], abc.ABC):
             page: Page = fetch(prepared)
         except FatalAPIError:
             raise
-        except (TransientError, requests.RequestException) as error:
+        except (RetriableError, requests.RequestException) as error:
             retries = self.config["max_retries"]
             tried = "" if isinstance(error, SSLError) else f" (after {retries} retries)"
             message = (
@@ -194,7 +194,7 @@ class CroctStream(RESTStream["str | None"], abc.ABC):
         """Tell transient answers from final ones.
 
         Raises:
-            TransientError: For 408, 429 and all 5xx.
+            RetriableError: For 408, 429 and all 5xx.
             ApiError: For everything else but success.
         """
         status = response.status_code
@@ -204,7 +204,7 @@ class CroctStream(RESTStream["str | None"], abc.ABC):
             wait = retry_after(response)
             what = problem(response, response.content)
             if wait is None or wait <= MAX_RETRY_AFTER:
-                raise TransientError(what, wait)
+                raise RetriableError(what, wait)
             message = (
                 f"{what}. The API asks to wait {wait:,.0f} s, "
                 f"more than {MAX_RETRY_AFTER} s: run again later"
@@ -221,7 +221,7 @@ class CroctStream(RESTStream["str | None"], abc.ABC):
         """Decode a response.
 
         Raises:
-            TransientError: If the body of a 200 is no JSON: cut short, or a gateway's page.
+            RetriableError: If the body of a 200 is no JSON: cut short, or a gateway's page.
             ApiError: If it is no page. Success without items is an error.
         """
         body = b"".join(response.iter_content(None))  # in one piece; `content` joins 10 KiB ones
@@ -238,7 +238,7 @@ class CroctStream(RESTStream["str | None"], abc.ABC):
             if response.status_code != HTTPStatus.OK:
                 raise final_error(response, body, reason) from error
             msg = f"{problem(response, body)}. {reason}"
-            raise TransientError(msg) from error
+            raise RetriableError(msg) from error
 
     def _decode(self, body: bytes) -> Page:
         if self._verbatim and self._export.overhang is None:

@@ -41,11 +41,11 @@ class ApiError(FatalAPIError):
         self.status = status
 
 
-class CursorRefusedError(ApiError):
+class CursorRejectedError(ApiError):
     """The API no longer accepts the cursor that it once gave."""
 
 
-class TransientError(RetriableAPIError):
+class RetriableError(RetriableAPIError):
     """An answer of the API that the next request may not get."""
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
@@ -134,7 +134,7 @@ def describe(error: Exception) -> str:
     """Say in a few words why a request failed.
 
     Args:
-        error: An exception of `requests` or a `TransientError`.
+        error: An exception of `requests` or a `RetriableError`.
     """
     if isinstance(error, RetriableAPIError):
         return str(error)

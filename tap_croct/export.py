@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from singer_sdk.exceptions import FatalAPIError
 
 from tap_croct import times
-from tap_croct.errors import ApiError, CursorRefusedError
+from tap_croct.errors import ApiError, CursorRejectedError
 from tap_croct.pagination import CursorPaginator, Page
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _LATE = 24 * 60 * 60 * 1000
 _PROBE_START = 1_420_070_400_000
 """2015-01-01T00:00:00Z in milliseconds: before all records. Read as seconds: after all of them."""
 
-_REFUSES_CURSOR = frozenset({400, 404, 410, 422})
+_REJECTS_CURSOR = frozenset({400, 404, 410, 422})
 
 
 class Fetch(Protocol):
@@ -100,12 +100,12 @@ class Export:
         by_time = self._cursor is None and self._latest is not None
         try:
             yield from self._read(self._cursor, self._late_window() if by_time else self._window)
-        except CursorRefusedError as refused:
+        except CursorRejectedError as refused:
             self._recovered = True
             self._logger.warning("%s. Going on by time instead", refused)
             yield from self._recover(refused)
 
-    def _recover(self, refused: CursorRefusedError) -> Iterator[tuple[Page, dict[str, str]]]:
+    def _recover(self, refused: CursorRejectedError) -> Iterator[tuple[Page, dict[str, str]]]:
         pages = self._read(None, self._late_window())
         try:
             first = next(pages, None)
@@ -144,9 +144,9 @@ class Export:
         try:
             page = self._fetch(cursor, params)
         except ApiError as error:
-            if cursor and error.status in _REFUSES_CURSOR and not self._recovered:
+            if cursor and error.status in _REJECTS_CURSOR and not self._recovered:
                 message = f"The API no longer accepts the cursor: {error}"
-                raise CursorRefusedError(message, error.status) from error
+                raise CursorRejectedError(message, error.status) from error
             raise
         paginator.advance(page)
         self._count += len(page.items)

@@ -13,7 +13,7 @@ import pytest
 import requests
 from requests.exceptions import SSLError
 
-from tap_croct.errors import TransientError, describe, retry_after
+from tap_croct.errors import RetriableError, describe, retry_after
 from tap_croct.tap import TapCroct
 from tests.helpers import STREAMS, count_by_key, expected_records, moment
 from tests.sandbox import Fault
@@ -130,13 +130,13 @@ class TestPauses:
         return [generator.send(error) for error in errors]
 
     def test_they_grow(self) -> None:
-        for number, pause in enumerate(self.pauses(*[TransientError("x")] * 2000)):
+        for number, pause in enumerate(self.pauses(*[RetriableError("x")] * 2000)):
             full = min(2.0 ** min(number, 10), 60.0)
             assert full / 2 <= pause <= full
-        assert len({self.pauses(TransientError("x"))[0] for _ in range(9)}) > 1
+        assert len({self.pauses(RetriableError("x"))[0] for _ in range(9)}) > 1
 
     def test_what_the_api_asks_for_wins(self) -> None:
-        assert self.pauses(TransientError("x", 599.0), TransientError("x", 61.5)) == [599.0, 61.5]
+        assert self.pauses(RetriableError("x", 599.0), RetriableError("x", 61.5)) == [599.0, 61.5]
 
 
 class TestRetryAfter:
@@ -297,7 +297,7 @@ def test_so_it_is_with_batch_files(sandbox: Sandbox, tap: Tap, tmp_path: Any) ->
     [
         (requests.ReadTimeout("x"), "no answer in time"),
         (SSLError("certificate verify failed"), "no secure connection: certificate verify failed"),
-        (TransientError("503 Service Unavailable"), "503 Service Unavailable"),
+        (RetriableError("503 Service Unavailable"), "503 Service Unavailable"),
     ],
 )
 def test_what_failed_in_a_few_words(error: Exception, says: str) -> None:
