@@ -5,7 +5,7 @@ BIN := .venv/bin
 .PHONY: demo test test-fast lint format bench reliability clean
 
 demo: .venv/ready  ## A shop's visitors in a warehouse, twice
-	$(BIN)/python -m tests.demo
+	$(BIN)/python -m dev.demo
 
 test: .venv/ready  ## All tests
 	$(BIN)/python -m pytest
@@ -23,16 +23,16 @@ format: .venv/ready
 	$(BIN)/ruff format
 
 bench: .venv/ready  ## How fast the tap is, in ratios
-	$(BIN)/python -m tests.bench.run
+	$(BIN)/python -m dev.bench.run
 
 reliability: .venv/ready  ## Faults, kills and bad inputs, counted
-	$(BIN)/python -m tests.reliability
+	$(BIN)/python -m dev.reliability
 
-.venv/ready: pyproject.toml tests/requirements/tap.txt
+.venv/ready: pyproject.toml dev/requirements/tap.txt
 	@echo "Installing into .venv …"
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --constraint tests/requirements/tap.txt --editable . --group test --group lint
+	$(BIN)/python -m pip install --quiet --constraint dev/requirements/tap.txt --editable . --group test --group lint
 	@touch $@
 
 clean:

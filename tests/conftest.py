@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.helpers import Output, run_tap
-from tests.sandbox import Sandbox, Switches, World
+from dev.running import Output, run_tap
+from dev.sandbox import Sandbox, Switches, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

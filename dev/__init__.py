@@ -1,0 +1,1 @@
+"""What the project is worked on with, and is no test: sandbox, demo, benchmark, reliability run."""

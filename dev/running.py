@@ -1,0 +1,106 @@
+"""Running the tap as a process, and what it puts out."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from dev.expected import STREAMS, Record
+
+TAP = [sys.executable, "-m", "tap_croct"]
+
+
+@dataclass
+class Output:
+    """What a run of the tap put out."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @cached_property
+    def messages(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.stdout.split("\n") if line]
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        return [message for message in self.messages if message["type"] == kind]
+
+    def records(self, stream: str) -> list[Record]:
+        return [m["record"] for m in self.of("RECORD") if m["stream"] == stream]
+
+    def counts(self) -> dict[str, int]:
+        return {stream: len(self.records(stream)) for stream in STREAMS}
+
+    @property
+    def state(self) -> dict[str, Any]:
+        states = self.of("STATE")
+        return states[-1]["value"] if states else {}
+
+    @property
+    def warnings(self) -> list[str]:
+        """The tap's own: the SDK warns of an old Python, too."""
+        return [line for line in self.stderr.splitlines() if "| WARNING  | tap-croct" in line]
+
+    @property
+    def last_line(self) -> str:
+        return self.stderr.strip().splitlines()[-1]
+
+
+def clean_environment(**more: str) -> dict[str, str]:
+    """Return an environment without what is said to a tap or to Meltano, and with more."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("TAP_CROCT_", "MELTANO_", "TARGET_"))
+    }
+    return {**kept, **more}
+
+
+def write(path: Path, value: object) -> str:
+    """Write JSON (or text as it is) into a file; return its name."""
+    path.write_text(value if isinstance(value, str) else json.dumps(value), encoding="utf-8")
+    return str(path)
+
+
+def run_tap(
+    folder: Path,
+    config: dict[str, Any] | None,
+    *args: str,
+    state: object = None,
+    catalog: object = None,
+    timeout: float = 60,
+    **environment: str,
+) -> Output:
+    """Run the tap as a process of its own."""
+    command = [*TAP]
+    for name, value in (("config", config), ("state", state), ("catalog", catalog)):
+        if value is not None:
+            command += [f"--{name}", write(folder / f"{name}.json", value)]
+    done = subprocess.run(
+        [*command, *args],
+        capture_output=True,
+        timeout=timeout,
+        cwd=folder,
+        check=False,
+        env=clean_environment(PYTHONPATH=str(Path.cwd()), **environment),
+    )
+    return Output(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def launch(folder: Path, config: dict[str, Any], state: Any = None) -> subprocess.Popen[bytes]:
+    command = [*TAP, "--config", write(folder / "config.json", config)]
+    if state is not None:
+        command += ["--state", write(folder / "state.json", state)]
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+        env=clean_environment(PYTHONPATH=str(Path.cwd())),
+    )

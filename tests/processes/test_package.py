@@ -1,0 +1,120 @@
+"""The package: it installs, holds only what it should, and has one version."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import venv
+import zipfile
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from dev.environments import ROOT
+from dev.running import clean_environment
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
+
+
+def pip(python: Path | str, *args: str) -> None:
+    subprocess.run(
+        [python, "-m", "pip", "--quiet", *args], check=True, capture_output=True, text=True
+    )
+
+
+def export(folder: Path) -> Path:
+    """Copy what git tracks, or would track: no environments, no caches."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    for name in listed.stdout.splitlines():
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    return folder
+
+
+def test_one_version() -> None:
+    version = PROJECT["version"]
+    assert metadata.version("tap-croct") == version
+    assert f"## {version} " in (ROOT / "CHANGELOG.md").read_text()
+    said = subprocess.run(
+        [sys.executable, "-m", "tap_croct", "--version"], check=True, capture_output=True, text=True
+    )
+    assert said.stdout.startswith(f"tap-croct v{version},")
+
+
+def test_the_pythons_are_declared() -> None:
+    declared = [c.split(" :: ")[-1] for c in PROJECT["classifiers"] if "Python :: 3." in c]
+    assert tuple(declared) == PYTHONS
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+    quoted = ", ".join(f'"{python}"' for python in PYTHONS)
+    assert f"python: [{quoted}]" in workflow
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_only_the_package(tmp_path: Path) -> None:
+    source = export(tmp_path / "source")
+    pip(sys.executable, "wheel", "--no-deps", "--wheel-dir", str(tmp_path), str(source))
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    modules = {f"tap_croct/{file.name}" for file in (ROOT / "tap_croct").glob("*.py")}
+    assert {name for name in names if ".dist-info/" not in name} == modules | {"tap_croct/py.typed"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["folder", "git"])
+def test_it_installs(tmp_path: Path, way: str) -> None:
+    source = export(tmp_path / "source")
+    what = str(source)
+    if way == "git":
+        for command in (
+            ["init", "-q"], ["add", "-A"],
+            ["-c", "user.name=t", "-c", "user.email=t@t.example", "commit", "-qm", "All"],
+        ):  # fmt: skip
+            subprocess.run(["git", *command], cwd=source, check=True)
+        what = f"git+file://{source}"
+    venv.create(tmp_path / "env", with_pip=True)
+    pip(tmp_path / "env" / "bin" / "python", "install", what)
+    done = subprocess.run(
+        [tmp_path / "env" / "bin" / "tap-croct", "--discover"],
+        check=True, capture_output=True, cwd=tmp_path, env=clean_environment(),
+    )  # fmt: skip
+    assert b'"tap_stream_id":"users"' in done.stdout
+
+
+def find_python(version: str) -> str | None:
+    """Return a Python that runs: one on the path, or one that pyenv has."""
+    candidates = [shutil.which(f"python{version}")]
+    candidates += map(str, Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
+    for python in filter(None, candidates):
+        if subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0:
+            return python
+    return None
+
+
+OTHERS = [v for v in PYTHONS if v != f"{sys.version_info.major}.{sys.version_info.minor}"]
+PRESENT = {version: python for version in OTHERS if (python := find_python(version))}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", PRESENT)
+def test_the_other_pythons_of_this_machine(tmp_path: Path, version: str) -> None:
+    source = export(tmp_path / "source")
+    subprocess.run([PRESENT[version], "-m", "venv", tmp_path / "env"], check=True)
+    python = tmp_path / "env" / "bin" / "python"
+    pip(python, "install", str(source), "pytest", "pyyaml")
+    subprocess.run(
+        [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "addopts=",
+         "tests/wire/test_records.py", "tests/wire/test_schemas.py"],
+        cwd=source, check=True, env=clean_environment(),
+    )  # fmt: skip

@@ -1,0 +1,155 @@
+"""A run that is cut ends at once, on a whole line, and the next one goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dev.crashes import Crashes
+from dev.expected import STREAMS, count_by_key
+from dev.running import launch
+from dev.sandbox import Fault, Sandbox
+from tap_croct.messages import MessageWriter
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Start = Callable[..., Sandbox]
+
+NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
+CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
+
+
+def end(process: subprocess.Popen[bytes], signum: int) -> tuple[float, bytes, bytes]:
+    """Send a signal and read on; return the seconds that it took, and the rest of the output."""
+    started = time.monotonic()
+    process.send_signal(signum)
+    out, err = process.communicate(timeout=20)
+    return time.monotonic() - started, out, err
+
+
+@pytest.mark.parametrize("signum", CODES)
+class TestWithinTwoSeconds:
+    """Whatever the tap is doing; while the reader reads."""
+
+    def test_writing_to_a_slow_reader(self, start: Start, tmp_path: Path, signum: int) -> None:
+        sandbox = start(visits=200)
+        process = launch(tmp_path, sandbox.config(page_size=1000))
+        assert process.stdout is not None
+        head = b"".join(process.stdout.readline() for _ in range(200))
+        time.sleep(0.5)  # the pipe is full now, and a line half in it
+        started = time.monotonic()
+        process.send_signal(signum)
+        rest = b""
+        while chunk := os.read(process.stdout.fileno(), 4096):
+            rest += chunk
+            time.sleep(0.01)
+        assert process.wait(timeout=20) == CODES[signal.Signals(signum)]
+        assert time.monotonic() - started < 2
+        assert (head + rest).endswith(b"\n")
+        for line in (head + rest).splitlines():
+            json.loads(line)
+        assert b"Traceback" not in process.stderr.read()  # type: ignore[union-attr]
+        process.stdout.close()
+        process.stderr.close()  # type: ignore[union-attr]
+
+    @pytest.mark.parametrize("page_size", [20, 1000])
+    def test_waiting_for_an_answer(
+        self, sandbox: Sandbox, tmp_path: Path, signum: int, page_size: int
+    ) -> None:
+        sandbox.faults = [
+            Fault("hang", seconds=6, when=lambda request: len(sandbox.pages("events")) > 1)
+        ]
+        process = launch(tmp_path, sandbox.config(page_size=page_size))
+        while len(sandbox.requests) < 2:
+            time.sleep(0.01)
+        time.sleep(0.2)
+        seconds, out, err = end(process, signum)
+        assert seconds < 2
+        assert process.returncode == CODES[signal.Signals(signum)]
+        assert out.endswith(b"\n")
+        assert b"Traceback" not in err
+
+    def test_pausing_before_a_retry(self, sandbox: Sandbox, tmp_path: Path, signum: int) -> None:
+        sandbox.faults = [Fault(status=429, headers={"Retry-After": "300"})]
+        process = launch(tmp_path, sandbox.config())
+        while not sandbox.requests:
+            time.sleep(0.01)
+        time.sleep(0.3)
+        seconds, _, err = end(process, signum)
+        assert seconds < 2
+        assert process.returncode == CODES[signal.Signals(signum)]
+        assert b"Traceback" not in err
+
+    @pytest.mark.parametrize("delay", [0.08, 0.2, 0.4])
+    def test_starting(self, sandbox: Sandbox, tmp_path: Path, signum: int, delay: float) -> None:
+        sandbox.switches.latency = 1
+        process = launch(tmp_path, sandbox.config())
+        time.sleep(delay)
+        seconds, _, err = end(process, signum)
+        assert seconds < 2
+        assert process.returncode == CODES[signal.Signals(signum)]
+        assert b"Traceback" not in err
+
+
+@pytest.mark.parametrize("lines", [0, 1, 50])
+def test_a_reader_that_goes_away(start: Start, tmp_path: Path, lines: int) -> None:
+    sandbox = start(visits=200)
+    process = launch(tmp_path, sandbox.config())
+    assert process.stdout is not None
+    assert process.stderr is not None
+    for _ in range(lines):
+        process.stdout.readline()
+    process.stdout.close()
+    err = process.stderr.read()
+    assert process.wait(timeout=20) == 128 + signal.SIGPIPE
+    assert b"Traceback" not in err
+    assert b"Exception" not in err
+    process.stderr.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", ["cursor", "null", "empty"])
+def test_kills(tmp_path: Path, end: str) -> None:
+    """Nothing is lost; no kill repeats more than two pages of a stream."""
+    crashes = Crashes(tmp_path, end, seed=4)
+    crashes.run(kills=40)
+    assert crashes.kills == 40
+    for stream in STREAMS:
+        assert crashes.lost(stream) == 0
+        assert crashes.records[stream]
+    # A session or user that changed comes again, rightly; events never change.
+    assert max(crashes.repeated) <= 2 * 25 + 6
+    counts = count_by_key("events", crashes.records["events"])
+    assert sum(counts.values()) - len(counts) <= 2 * 25 * (crashes.kills + 2)
+
+
+def test_a_line_that_is_interrupted_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe takes what it can: the rest of the line follows, and nothing behind it.
+
+    In the process, because no signal can be timed to strike between two parts of a line.
+    """
+    writer = MessageWriter()
+    out = bytearray()
+
+    class Pipe:
+        def write(self, data: memoryview) -> int:
+            out.extend(data[:30])
+            writer.terminate(signal.SIGTERM)
+            return len(data[:30])
+
+    monkeypatch.setattr("tap_croct.messages._unbuffered_stdout", Pipe)
+    with pytest.raises(SystemExit, match="143"):
+        writer.write_records(
+            "events", [{"id": "x" * 100}, {"id": "y"}], version=None, time_extracted=NOW
+        )
+    assert out.endswith(b"\n")
+    assert [json.loads(line)["record"] for line in out.splitlines()] == [{"id": "x" * 100}]

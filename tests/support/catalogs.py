@@ -1,0 +1,29 @@
+"""Catalogs as the tap discovers them, with things selected and deselected."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from dev.running import run_tap
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def catalog_of(folder: Path) -> dict[str, Any]:
+    """Return what `--discover` prints."""
+    catalog: dict[str, Any] = json.loads(run_tap(folder, None, "--discover").stdout)
+    return catalog
+
+
+def select(catalog: dict[str, Any], stream: str, *path: str, selected: bool) -> None:
+    """Select or deselect a stream, or a property by its path."""
+    breadcrumb = [part for name in path for part in ("properties", name)]
+    for entry in catalog["streams"]:
+        if entry["tap_stream_id"] == stream:
+            for metadata in entry["metadata"]:
+                if metadata["breadcrumb"] == breadcrumb:
+                    metadata["metadata"]["selected"] = selected
+                    return
+    raise KeyError((stream, path))

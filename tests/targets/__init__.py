@@ -1,0 +1,1 @@
+"""Real targets, PostgreSQL and Meltano."""

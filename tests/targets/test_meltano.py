@@ -1,0 +1,156 @@
+"""At home in Meltano: the pipeline, and the commands that people use around it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pytest
+import yaml
+
+from dev.environments import ROOT, environment
+from dev.expected import STREAMS, expected_records
+from dev.running import clean_environment
+from dev.sandbox import Sandbox, World
+from dev.warehouse import differences
+from tap_croct.tap import TapCroct
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+KINDS = {
+    "string": {"string", "date_iso8601", "options"},
+    "integer": {"integer"},
+    "number": {"decimal"},
+    "boolean": {"boolean"},
+    "array": {"array"},
+    "object": {"object"},
+}
+
+
+class Project:
+    """A Meltano project in a folder of its own, with the repository's `meltano.yml`."""
+
+    def __init__(self, folder: Path, sandbox: Sandbox) -> None:
+        """Set it up."""
+        self.folder = folder
+        self.sandbox = sandbox
+        self.warehouse = folder / "output" / "warehouse.duckdb"
+        self.warehouse.parent.mkdir()
+        text = (ROOT / "meltano.yml").read_text()
+        (folder / "meltano.yml").write_text(text.replace("pip_url: -e .", f"pip_url: -e {ROOT}"))
+
+    def run(self, *args: str, fails: bool = False, **variables: str) -> str:
+        """Run Meltano; return what it prints."""
+        done = subprocess.run(
+            [environment("meltano") / "meltano", *args],
+            cwd=self.folder,
+            capture_output=True,
+            check=False,
+            text=True,
+            env=clean_environment(
+                **{
+                    "TAP_CROCT_API_URL": self.sandbox.url,
+                    "TAP_CROCT_API_KEY": self.sandbox.switches.api_key,
+                    "TAP_CROCT_PAGE_SIZE": "100",
+                    "NO_COLOR": "1",
+                    **variables,
+                }
+            ),
+        )
+        assert (done.returncode != 0) is fails, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def differences(self, stream: str) -> list[str]:
+        with duckdb.connect(str(self.warehouse), read_only=True) as connection:
+            return differences(connection, stream, expected_records(self.sandbox.world, stream))
+
+    def state(self, state_id: str) -> Any:
+        output = self.run("state", "get", state_id)
+        return json.loads(next(line for line in output.splitlines() if line.startswith("{")))
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    with Sandbox(World(visits=40)) as sandbox:
+        project = Project(tmp_path_factory.mktemp("project"), sandbox)
+        project.run("install")
+        yield project
+
+
+@pytest.mark.slow
+def test_the_way_through_meltano(project: Project) -> None:
+    """One pipeline, and what people do with it, in order; the hub is not asked for anything."""
+    sandbox = project.sandbox
+    pipeline = ("run", "tap-croct", "target-duckdb")
+    state_id = "dev:tap-croct-to-target-duckdb"
+
+    project.run(*pipeline)
+    assert all(project.differences(stream) == [] for stream in STREAMS)
+    bookmarks = project.state(state_id)["singer_state"]["bookmarks"]
+    assert all(set(bookmarks[stream]) == {"cursor", "replication_key", "replication_key_value"}
+               for stream in STREAMS)  # fmt: skip
+
+    sandbox.world.visits(10)
+    sandbox.world.late_events(4)
+    sandbox.world.change_users(3)
+    sandbox.requests.clear()
+    project.run(*pipeline)
+    first = {stream: sandbox.pages(stream)[0].param("cursor") for stream in STREAMS}
+    assert first == {stream: bookmarks[stream]["cursor"] for stream in STREAMS}
+    assert all(project.differences(stream) == [] for stream in STREAMS)
+
+    sandbox.requests.clear()
+    project.run("run", "--full-refresh", "tap-croct", "target-duckdb")
+    assert sandbox.pages("events")[0].param("cursor") is None
+    assert all(project.differences(stream) == [] for stream in STREAMS)
+
+    sandbox.requests.clear()
+    project.run("run", "--state-id-suffix=again", "tap-croct", "target-duckdb")
+    assert sandbox.pages("events")[0].param("cursor") is None
+    assert project.state(f"{state_id}:again")["singer_state"]["bookmarks"]["users"]["cursor"]
+
+    assert "Plugin configuration is valid" in project.run("config", "test", "tap-croct")
+    said = project.run("config", "test", "tap-croct", fails=True, TAP_CROCT_API_KEY="wrong")
+    assert "events: 401 Unauthorized" in said
+    said = project.run(*pipeline, fails=True, TAP_CROCT_PAGE_SIZE="5000")
+    assert "page_size: must be an integer from 1 to 1000" in said
+    assert "Traceback" not in said
+
+    project.run("select", "tap-croct", "events", "*")
+    project.run("select", "--exclude", "tap-croct", "events", "payload.cart")
+    listed = project.run("select", "tap-croct", "--list", "--all")
+    assert "[excluded   ] events.payload.cart" in " ".join(listed.split("\t"))
+    sandbox.requests.clear()
+    project.warehouse.unlink()
+    project.run("run", "--state-id-suffix=picked", "tap-croct", "target-duckdb")
+    assert {request.stream for request in sandbox.requests} == {"events"}
+    with duckdb.connect(str(project.warehouse), read_only=True) as connection:
+        (carts,) = connection.execute(
+            "select count(*) from croct.events where payload ->> '$.cart' is not null"
+        ).fetchone() or (None,)
+    assert carts == 0
+
+
+def test_meltano_yml_and_the_settings_agree() -> None:
+    (extractor,) = yaml.safe_load((ROOT / "meltano.yml").read_text())["plugins"]["extractors"]
+    TapCroct.append_builtin_config(TapCroct.config_jsonschema)
+    schema = TapCroct.config_jsonschema
+    settings = {setting["name"]: setting for setting in extractor["settings"]}
+    assert list(settings) == list(schema["properties"])
+    for name, prop in schema["properties"].items():
+        setting = settings[name]
+        types = prop["type"] if isinstance(prop["type"], list) else [prop["type"]]
+        (kind,) = [kind for kind in types if kind != "null"]
+        assert setting["kind"] in KINDS[kind], name
+        assert setting.get("value") == prop.get("default"), name
+        assert setting.get("sensitive", False) is prop.get("secret", False), name
+        assert setting["label"] == prop["title"], name
+        assert setting["description"] == prop["description"], name
+        if "enum" in prop:
+            assert [option["value"] for option in setting["options"]] == prop["enum"]
+    assert extractor["settings_group_validation"] == [schema["required"]]
+    assert sorted(extractor["capabilities"]) == sorted(c.value for c in TapCroct.capabilities)

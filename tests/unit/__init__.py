@@ -1,0 +1,1 @@
+"""In the process, without a server."""

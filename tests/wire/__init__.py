@@ -1,0 +1,1 @@
+"""Against a sandbox on loopback."""

@@ -1,0 +1,376 @@
+"""Transient trouble is retried; final trouble ends the run with a message that says what to do."""
+
+from __future__ import annotations
+
+import email.utils
+import re
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+from requests.exceptions import SSLError
+
+from dev.expected import STREAMS, count_by_key, expected_records, moment
+from dev.sandbox import Fault
+from dev.sandbox.faults import TRANSIENT
+from dev.sandbox.world import BEGINNING, DAY
+from tap_croct.errors import RetriableError, describe, retry_after
+from tap_croct.tap import TapCroct
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dev.running import Output
+    from dev.sandbox import Sandbox
+    from dev.sandbox.server import Request
+
+    Tap = Callable[..., Output]
+    Start = Callable[..., Sandbox]
+
+
+def second_page(request: Request) -> bool:
+    return request.stream == "events" and request.param("cursor") is not None
+
+
+def retries(output: Output) -> list[str]:
+    return [line for line in output.stderr.splitlines() if "; retry " in line]
+
+
+@pytest.mark.parametrize("fault", TRANSIENT.values(), ids=TRANSIENT.keys())
+def test_transient_trouble_is_retried(sandbox: Sandbox, tap: Tap, fault: Fault) -> None:
+    fault.seen = 0
+    fault.when = second_page
+    sandbox.faults = [fault]
+    output = tap(sandbox.config(page_size=200, request_timeout=1, max_retries=3))
+    assert output.code == 0, output.stderr
+    assert fault.seen == 1
+    for stream in STREAMS:
+        assert output.records(stream) == expected_records(sandbox.world, stream)
+    (line,) = retries(output)
+    assert re.search(r"events: .+; retry 1 of 3 in \d\.\d s", line)
+    assert "Traceback" not in output.stderr
+
+
+def test_a_body_cut_short_is_no_shorter_page(sandbox: Sandbox, tap: Tap) -> None:
+    """Each page of a stream is cut once; every record still arrives."""
+    sandbox.faults = [
+        Fault("truncate", when=lambda request, n=n: len(sandbox.pages("users")) == n)  # type: ignore[misc]
+        for n in (1, 3, 5)
+    ]
+    output = tap(sandbox.config(page_size=10))
+    assert [fault.seen for fault in sandbox.faults] == [1, 1, 1]
+    assert output.records("users") == expected_records(sandbox.world, "users")
+
+
+def test_retries_run_out(sandbox: Sandbox, tap: Tap) -> None:
+    sandbox.faults = [Fault(status=503, times=-1, when=second_page)]
+    output = tap(sandbox.config(page_size=50, max_retries=2))
+    assert output.code == 1
+    assert len(retries(output)) == 2
+    assert sandbox.faults[0].seen == 3
+    assert "events: 503 Service Unavailable, Fault: Injected." in output.last_line
+    assert "(after 2 retries)" in output.last_line
+    assert "Traceback" not in output.stderr
+    assert output.counts()["events"] == 50
+    again = tap(sandbox.config(max_retries=0), state=output.state)
+    assert again.code == 1  # it goes on with the failing page
+    assert again.counts()["events"] == 0
+
+
+def test_no_retries(sandbox: Sandbox, tap: Tap) -> None:
+    sandbox.faults = [Fault(status=503)]
+    output = tap(sandbox.config(max_retries=0))
+    assert output.code == 1
+    assert retries(output) == []
+
+
+def test_a_refused_connection(tap: Tap) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+    output = tap({"api_key": "k", "api_url": url, "max_retries": 1})
+    assert output.code == 1
+    assert len(retries(output)) == 1
+    assert "events: the connection failed: Connection refused (after 1 retries)" in output.last_line
+
+
+class TestPauses:
+    """They grow, up to a minute, and are jittered."""
+
+    @staticmethod
+    def pauses(*errors: object) -> list[float]:
+        stream: Any = TapCroct(config={"api_key": "k"}).streams["events"]
+        generator = stream.backoff_wait_generator()
+        next(generator)
+        return [generator.send(error) for error in errors]
+
+    def test_they_grow(self) -> None:
+        for number, pause in enumerate(self.pauses(*[RetriableError("x")] * 2000)):
+            full = min(2.0 ** min(number, 10), 60.0)
+            assert full / 2 <= pause <= full
+        assert len({self.pauses(RetriableError("x"))[0] for _ in range(9)}) > 1
+
+    def test_what_the_api_asks_for_wins(self) -> None:
+        assert self.pauses(RetriableError("x", 599.0), RetriableError("x", 61.5)) == [599.0, 61.5]
+
+
+class TestRetryAfter:
+    """It is followed, in seconds and as a date, up to ten minutes."""
+
+    @pytest.mark.parametrize("form", ["seconds", "date"])
+    @pytest.mark.parametrize("status", [429, 503])
+    def test_it_is_followed(self, sandbox: Sandbox, tap: Tap, form: str, status: int) -> None:
+        after = "2" if form == "seconds" else email.utils.formatdate(time.time() + 3, usegmt=True)
+        sandbox.faults = [Fault(status=status, headers={"Retry-After": after})]
+        output = tap(sandbox.config())
+        first, second = sandbox.pages("events")[:2]
+        assert 1.9 <= second.time - first.time <= 4
+        assert output.code == 0
+
+    @pytest.mark.parametrize("form", ["seconds", "date"])
+    def test_more_than_ten_minutes_is_too_long(self, sandbox: Sandbox, tap: Tap, form: str) -> None:
+        after = (
+            "601" if form == "seconds" else email.utils.formatdate(time.time() + 900, usegmt=True)
+        )
+        sandbox.faults = [Fault(status=429, headers={"Retry-After": after})]
+        output = tap(sandbox.config())
+        assert output.code == 1
+        assert len(sandbox.requests) == 1
+        assert re.search(r"events: 429 .*asks to wait \d+ s, more than 600 s", output.last_line)
+
+    @pytest.mark.parametrize(
+        ("headers", "seconds"),
+        [
+            ({}, None),
+            ({"Retry-After": "600"}, 600),
+            ({"Retry-After": " 7 "}, 7),
+            ({"Retry-After": "soon"}, None),
+            ({"Retry-After": "-1"}, None),
+            ({"Retry-After": "1.5"}, None),
+            ({"Retry-After": "²"}, None),
+            (
+                {
+                    "Retry-After": "Wed, 21 Oct 2015 07:28:10 GMT",
+                    "Date": "Wed, 21 Oct 2015 07:28:00 GMT",
+                },
+                10,
+            ),
+            ({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0),
+            (
+                {
+                    "Retry-After": "Wed, 21 Oct 2015 07:28:10 -0000",
+                    "Date": "nonsense",
+                },
+                0,
+            ),
+        ],
+    )
+    def test_how_it_is_read(self, headers: dict[str, str], seconds: float | None) -> None:
+        response = requests.Response()
+        response.headers.update(headers)
+        assert retry_after(response) == seconds
+
+
+FINAL = [
+    # status, body, what the message must say
+    (400, None, ["Bad Request", "Check `start_date`"]),
+    (401, None, ["Unauthorized", "Check `api_key`"]),
+    (403, None, ["Forbidden", "what `api_key` is allowed to do"]),
+    (404, None, ["Not Found", "Check `api_url`"]),
+    (409, None, ["Conflict", "report"]),
+    (423, None, ["Locked", "monthly quota"]),
+    (202, None, ["Accepted", "suspended", "no list of records"]),
+    (202, b"", ["202"]),
+    (204, b"", ["204"]),
+    (200, b"{}", ["200 OK", "missing required field `items`"]),
+    (200, b"[]", ["Expected `object`, got `array`"]),
+    (200, b"null", ["got `null`"]),
+    (200, b'{"items":null}', ["got `null`"]),
+    (200, b'{"items":{}}', ["got `object`"]),
+    (200, b'{"items":[{},5]}', ["got `int` - at `$.items[1]`"]),
+    (200, b'{"items":["x"]}', ["got `str` - at `$.items[0]`"]),
+    (200, b'{"items":[],"nextCursor":5}', ["at `$.nextCursor`"]),
+    (500 - 1, b"\x00\xff", ["499"]),
+]
+
+
+@pytest.mark.parametrize(("status", "body", "says"), FINAL, ids=lambda value: str(value)[:30])
+def test_final_trouble_stops_the_run(
+    sandbox: Sandbox, tap: Tap, status: int, body: bytes | None, says: list[str]
+) -> None:
+    sandbox.faults = [
+        Fault(status=status, body=body, times=-1, when=lambda request: request.stream == "sessions")
+    ]
+    output = tap(sandbox.config())
+    assert output.code == 1
+    assert output.last_line.split(" | ", 3)[-1].strip().startswith("sessions: ")
+    assert str(status) in output.last_line
+    for text in says:
+        assert text in output.last_line
+    if body is None:
+        for text in ("Fault", "Injected.", "https://croct.help/sdk/export/fault"):
+            assert text in output.last_line
+    assert "Traceback" not in output.stderr
+    assert retries(output) == []
+    assert len(sandbox.pages("sessions")) == 1
+    assert output.records("events") == expected_records(sandbox.world, "events")
+    assert output.state["bookmarks"]["events"]["cursor"]
+
+
+@pytest.mark.parametrize("detail", ["detail", "details"])
+def test_both_forms_of_problem_details(sandbox: Sandbox, tap: Tap, detail: str) -> None:
+    body = f'{{"title":"Nope","{detail}":"first\\nsecond","type":"https://x.example/why"}}'
+    sandbox.faults = [Fault(status=403, body=body.encode())]
+    line = tap(sandbox.config()).last_line
+    assert "403 Forbidden, Nope: first second (https://x.example/why)" in line
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308, 300, 304])
+def test_a_redirect_is_not_followed(sandbox: Sandbox, start: Start, tap: Tap, status: int) -> None:
+    elsewhere = start(visits=1)
+    location = f"{elsewhere.url}/events"
+    sandbox.faults = [Fault(status=status, headers={"Location": location}, body=b"")]
+    output = tap(sandbox.config())
+    assert output.code == 1
+    assert elsewhere.requests == []
+    assert f"{status} " in output.last_line
+    assert "Check `api_url`" in output.last_line
+    assert location in output.last_line
+
+
+def test_everything_before_the_failing_page_is_out(sandbox: Sandbox, tap: Tap) -> None:
+    sandbox.faults = [
+        Fault(status=401, times=-1, when=lambda request: len(sandbox.pages("events")) > 3)
+    ]
+    output = tap(sandbox.config(page_size=50))
+    assert output.code == 1
+    assert output.records("events") == expected_records(sandbox.world, "events")[:150]
+    sandbox.faults.clear()
+    rest = tap(sandbox.config(page_size=50), state=output.state)
+    assert rest.records("events") == expected_records(sandbox.world, "events")[150:]
+
+
+def test_so_it_is_with_batch_files(sandbox: Sandbox, tap: Tap, tmp_path: Any) -> None:
+    batch = {
+        "encoding": {"format": "jsonl", "compression": "gzip"},
+        "storage": {"root": tmp_path.as_uri()},
+    }
+    sandbox.faults = [
+        Fault(status=401, times=-1, when=lambda request: len(sandbox.pages("events")) > 3)
+    ]
+    output = tap(sandbox.config(page_size=50, batch_config=batch))
+    assert output.code == 1
+    (message,) = output.of("BATCH")
+    assert len(message["manifest"]) == 1
+    sandbox.faults.clear()
+    rest = tap(sandbox.config(page_size=50), state=output.state)
+    assert rest.records("events") == expected_records(sandbox.world, "events")[150:]
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (requests.ReadTimeout("x"), "no answer in time"),
+        (SSLError("certificate verify failed"), "no secure connection: certificate verify failed"),
+        (RetriableError("503 Service Unavailable"), "503 Service Unavailable"),
+    ],
+)
+def test_what_failed_in_a_few_words(error: Exception, says: str) -> None:
+    assert describe(error) == says
+
+
+class TestRefusedCursor:
+    """The export goes on by time, once per stream and run."""
+
+    @pytest.mark.parametrize("status", [400, 404, 410, 422])
+    def test_at_the_start(self, start: Start, tap: Tap, status: int) -> None:
+        sandbox = start(visits=120)
+        state = tap(sandbox.config()).state
+        sandbox.world.visits(5)
+        sandbox.faults = [
+            Fault(status=status, times=-1, when=lambda r: "OLD" in str(r.param("cursor")))
+        ]
+        for bookmark in state["bookmarks"].values():
+            bookmark["cursor"] = "OLD"
+        output = tap(sandbox.config(page_size=50), state=state)
+        assert output.code == 0, output.stderr
+        assert output.stderr.count("no longer accepts the cursor") == 3
+        for stream in STREAMS:
+            since = state["bookmarks"][stream]["replication_key_value"]
+            order = {"events": "timestamp", "sessions": "closeTime", "users": "lastModifiedTime"}
+            wanted = [
+                record
+                for record in expected_records(sandbox.world, stream)
+                if record[order[stream]] >= less_a_day(since)
+            ]
+            assert output.records(stream) == wanted
+            assert len(wanted) < len(sandbox.world.items(stream))
+            assert output.state["bookmarks"][stream]["cursor"] != "OLD"
+
+    def test_in_the_middle(self, start: Start, tap: Tap) -> None:
+        sandbox = start(visits=120)
+        sandbox.faults = [
+            Fault(status=400, when=lambda request: len(sandbox.pages("events")) == 41)
+        ]
+        output = tap(sandbox.config(page_size=50))
+        assert output.code == 0, output.stderr
+        records = output.records("events")
+        counts = count_by_key("events", records)
+        assert counts.keys() == {item["id"] for item in sandbox.world.items("events")}
+        again = less_a_day(records[1999]["timestamp"])
+        assert records[2000]["timestamp"] >= again
+        assert max(counts.values()) == 2
+        assert output.stderr.count("no longer accepts the cursor") == 1
+
+    def test_only_once(self, sandbox: Sandbox, tap: Tap) -> None:
+        sandbox.faults = [Fault(status=400, times=-1, when=second_page)]
+        output = tap(sandbox.config(page_size=50))
+        assert output.code == 1
+        assert output.stderr.count("Going on by time") == 1
+        assert "events: 400 Bad Request" in output.last_line
+
+    @pytest.mark.parametrize("start_date", [None, moment(BEGINNING + DAY // 4)])
+    def test_without_any_time_seen(
+        self, sandbox: Sandbox, tap: Tap, start_date: str | None
+    ) -> None:
+        sandbox.faults = [Fault(status=410, when=second_page)]
+        state = {"bookmarks": {"events": {"cursor": "OLD"}}}
+        output = tap(sandbox.config(start_date=start_date), state=state)
+        assert output.code == 0, output.stderr
+        assert output.records("events") == [
+            record
+            for record in expected_records(sandbox.world, "events")
+            if record["timestamp"] >= (start_date or "")
+        ]
+
+    @pytest.mark.parametrize("which", ["page", "probe"])
+    def test_the_first_error_is_reported(self, sandbox: Sandbox, tap: Tap, which: str) -> None:
+        state = tap(sandbox.config()).state
+        gone = b'{"title":"Gone","detail":"The cursor is too old."}'
+        sandbox.faults = [
+            Fault(status=410, body=gone, when=lambda request: bool(request.param("cursor"))),
+            Fault(status=403, times=-1, when=lambda request: request.param("cursor") is None),
+        ]
+        unit = "auto" if which == "probe" else "milliseconds"
+        output = tap(sandbox.config(time_unit=unit), state=state)
+        assert output.code == 1
+        assert "events: The API no longer accepts the cursor: 410 Gone" in output.last_line
+        assert "The cursor is too old." in output.last_line
+
+
+def less_a_day(text: str) -> str:
+    from tap_croct import times
+
+    return moment(times.parse(text) - DAY)
+
+
+@pytest.mark.slow
+def test_an_export_through_many_faults() -> None:
+    from dev.reliability import faults
+
+    injected, records, wrong = faults(seed=5, rate=0.2)
+    assert injected > 10
+    assert records > 1000
+    assert wrong == 0

@@ -1,0 +1,245 @@
+"""Selection, stream maps, flattening and batch files give what the plain path gives."""
+
+from __future__ import annotations
+
+import copy
+import gzip
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlparse
+from urllib.request import url2pathname
+
+import msgspec
+import pytest
+
+from dev.expected import STREAMS, expected_records, flatten
+from dev.running import Output, run_tap
+from tests.support.catalogs import catalog_of, select
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from dev.sandbox import Sandbox
+
+    Tap = Callable[..., Output]
+    Start = Callable[..., Sandbox]
+
+# An identity map makes the SDK look into every record: the slow, plain path.
+PLAIN: dict[str, Any] = {"stream_maps": {stream: {} for stream in STREAMS}}
+
+
+def record_lines(output: Output, stream: str) -> list[str]:
+    """Return the records as they were written, byte for byte."""
+
+    class Line(msgspec.Struct):
+        type: str
+        stream: str = ""
+        record: msgspec.Raw = msgspec.Raw(b"")
+
+    lines = (msgspec.json.decode(line, type=Line) for line in output.stdout.splitlines())
+    return [bytes(line.record).decode() for line in lines if line.stream == stream and line.record]
+
+
+def selected_catalog(folder: Path) -> dict[str, Any]:
+    catalog = catalog_of(folder)
+    for stream in STREAMS:
+        select(catalog, stream, selected=True)
+    return catalog
+
+
+def test_verbatim_and_plain_are_the_same_bytes(start: Start, tap: Tap) -> None:
+    sandbox = start(visits=60)
+    fast, plain = tap(sandbox.config()), tap(sandbox.config(**PLAIN))
+    for stream in STREAMS:
+        assert record_lines(fast, stream) == record_lines(plain, stream)
+        assert fast.records(stream) == expected_records(sandbox.world, stream)
+    assert fast.state == plain.state
+
+
+def test_an_unusual_event_takes_its_page_the_plain_way(start: Start, tap: Tap) -> None:
+    sandbox = start()
+    entries = sandbox.world.logs["events"].entries
+    entries[5]["new"] = {"a": [1, 2.5]}  # type: ignore[index]
+    entries[50]["timestamp"] = None  # type: ignore[index]
+    entries[90].pop("context")  # type: ignore[union-attr]
+    entries[130]["payload"] = "none"  # type: ignore[index]
+    output = tap(sandbox.config(page_size=40))
+    plain = tap(sandbox.config(page_size=40, **PLAIN))
+    assert record_lines(output, "events") == record_lines(plain, "events")
+    records = output.records("events")
+    assert records[5]["new"] == {"a": [1, 2.5]}
+    assert records[50]["timestamp"] is None
+    assert "context" not in records[90]
+    assert (records[130]["payload"], records[130]["eventType"]) == ("none", None)
+    assert len(records) == len(entries)
+
+
+class TestSelection:
+    """What is deselected is gone, at every depth; the keys stay."""
+
+    def test_nested(self, sandbox: Sandbox, tap: Tap, tmp_path: Path) -> None:
+        catalog = selected_catalog(tmp_path)
+        select(catalog, "users", selected=False)
+        select(catalog, "events", "payload", "cart", selected=False)
+        select(catalog, "events", "metadata", "organizationName", selected=False)
+        select(catalog, "sessions", "location", selected=False)
+        output = tap(sandbox.config(), catalog=catalog)
+        assert output.records("users") == []
+        wanted = copy.deepcopy(expected_records(sandbox.world, "events"))
+        for record in wanted:
+            record["payload"].pop("cart", None)
+            record["metadata"].pop("organizationName")
+        assert output.records("events") == wanted
+        assert any("cart" in item["payload"] for item in sandbox.world.items("events"))
+        assert all("location" not in session for session in output.records("sessions"))
+        (schema,) = [m["schema"] for m in output.of("SCHEMA") if m["stream"] == "events"]
+        assert "cart" not in schema["properties"]["payload"]["properties"]
+        assert "product" in schema["properties"]["payload"]["properties"]
+
+    def test_top_level(self, sandbox: Sandbox, tap: Tap, tmp_path: Path) -> None:
+        catalog = selected_catalog(tmp_path)
+        for name in ("id", "timestamp", "payload", "eventType"):
+            select(catalog, "events", name, selected=False)
+        output = tap(sandbox.config(), catalog=catalog)
+        for record, item in zip(
+            output.records("events"), sandbox.world.items("events"), strict=True
+        ):
+            assert record["id"] == item["id"]
+            assert "timestamp" in record
+            assert not {"payload", "eventType"} & record.keys()
+        assert output.state["bookmarks"]["events"]["replication_key_value"]
+
+
+class TestStreamMaps:
+    """What a privacy officer asks for first, and more."""
+
+    MAPS = {  # noqa: RUF012
+        "users": {
+            "email": "sha256(email) if email else None",
+            "phone": "__NULL__",
+            "alternatePhone": None,
+        },
+        "events": {"__filter__": "eventType != 'pageOpened'", "page": "payload.get('url')"},
+        "sessions": {"__alias__": "visits"},
+    }
+
+    def test_values(self, sandbox: Sandbox, tap: Tap) -> None:
+        output = tap(sandbox.config(stream_maps=self.MAPS))
+        assert output.code == 0, output.stderr
+        wanted = expected_records(sandbox.world, "users")
+        for user in wanted:
+            if user["email"]:
+                user["email"] = hashlib.sha256(user["email"].encode()).hexdigest()
+            del user["phone"], user["alternatePhone"]
+        assert output.records("users") == wanted
+        assert output.records("visits") == expected_records(sandbox.world, "sessions")
+        assert output.records("events") == [
+            {**event, "page": event["payload"].get("url")}
+            for event in expected_records(sandbox.world, "events")
+            if event["eventType"] != "pageOpened"
+        ]
+        (schema,) = [m["schema"] for m in output.of("SCHEMA") if m["stream"] == "users"]
+        assert not {"phone", "alternatePhone"} & schema["properties"].keys()
+
+    @pytest.mark.parametrize(
+        ("maps", "says"),
+        [
+            ({"users": {"email": "sha256("}}, "Failed to parse expression sha256("),
+            ({"users": {"email": "nope(email)"}}, "nope"),
+            ({"users": {"email": "sha256(email)"}}, "'NoneType' object has no attribute 'encode'"),
+            ({"users": {"userId": None}}, "Removing key property 'userId' is not permitted"),
+        ],
+    )
+    def test_mistakes_get_a_message(
+        self, sandbox: Sandbox, tap: Tap, maps: dict[str, Any], says: str
+    ) -> None:
+        output = tap(sandbox.config(stream_maps=maps))
+        assert output.code == 1
+        assert says in output.last_line
+        assert "Traceback" not in output.stderr
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+def test_flattening(sandbox: Sandbox, tap: Tap, depth: int) -> None:
+    output = tap(sandbox.config(flattening_enabled=True, flattening_max_depth=depth))
+    for stream in STREAMS:
+        schema = next(m["schema"] for m in output.of("SCHEMA") if m["stream"] == stream)
+        columns = schema["properties"]
+        assert all("object" not in column["type"] for column in columns.values())
+        for record, wanted in zip(
+            output.records(stream), expected_records(sandbox.world, stream), strict=True
+        ):
+            flat = flatten(wanted, columns)
+            assert {name: record.get(name) for name in flat} == flat
+            if stream == "events":
+                assert record["payload__@type"] == wanted["payload"]["@type"]
+            elif stream == "sessions":
+                assert json.loads(record["attributes"]) == wanted["attributes"]
+
+
+class TestBatch:
+    """Batch files hold the records that RECORD messages would; the bookmark follows them."""
+
+    @staticmethod
+    def config(sandbox: Sandbox, folder: Path, **settings: Any) -> dict[str, Any]:
+        batch = {
+            "encoding": {"format": "jsonl", "compression": "gzip"},
+            "storage": {"root": folder.as_uri(), "prefix": "croct-"},
+            "batch_size": 70,
+        }
+        return sandbox.config(batch_config=batch, page_size=30, **settings)
+
+    @staticmethod
+    def read(output: Output, stream: str) -> list[dict[str, Any]]:
+        return [
+            json.loads(line)
+            for message in output.of("BATCH")
+            if message["stream"] == stream
+            for url in message["manifest"]
+            for line in gzip.open(url2pathname(urlparse(url).path), "rt", encoding="utf-8")
+        ]
+
+    def test_values(self, sandbox: Sandbox, tap: Tap, tmp_path: Path) -> None:
+        output = tap(self.config(sandbox, tmp_path / "files"))
+        assert output.code == 0, output.stderr
+        assert output.of("RECORD") == []
+        for stream in STREAMS:
+            assert self.read(output, stream) == expected_records(sandbox.world, stream)
+        assert output.state == tap(sandbox.config()).state
+
+    def test_selection_and_stream_maps_hold(
+        self, sandbox: Sandbox, tap: Tap, tmp_path: Path
+    ) -> None:
+        catalog = selected_catalog(tmp_path)
+        select(catalog, "events", "payload", "cart", selected=False)
+        maps = {"users": {"email": "md5(email) if email else None", "phone": None}}
+        output = tap(self.config(sandbox, tmp_path / "files", stream_maps=maps), catalog=catalog)
+        lines = tap(sandbox.config(stream_maps=maps), catalog=catalog)
+        for stream in STREAMS:
+            assert self.read(output, stream) == lines.records(stream)
+        assert all("cart" not in event["payload"] for event in self.read(output, "events"))
+        assert all("phone" not in user for user in self.read(output, "users"))
+
+    def test_the_bookmark_is_behind_the_files(
+        self, sandbox: Sandbox, tap: Tap, tmp_path: Path
+    ) -> None:
+        output = tap(self.config(sandbox, tmp_path / "files"))
+        events = sandbox.world.items("events")
+        out = 0
+        for message in output.messages:
+            if message["type"] == "BATCH" and message["stream"] == "events":
+                out += sum(1 for _ in self.read(Output(0, json.dumps(message), ""), "events"))
+            elif message["type"] == "STATE" and "events" in message["value"]["bookmarks"]:
+                bookmark = message["value"]["bookmarks"]["events"]
+                if "cursor" in bookmark:
+                    state = {"bookmarks": {"events": bookmark}}
+                    rest = run_tap(tmp_path, sandbox.config(max_records=1), state=state)
+                    place = rest.records("events")[:1]
+                    index = next(
+                        (n for n, e in enumerate(events) if place and e["id"] == place[0]["id"]),
+                        len(events),
+                    )
+                    assert out - 30 - 70 <= index <= out
+        assert out == len(events)

@@ -1,0 +1,51 @@
+"""The SDK's own tests for taps, against the sandbox."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from singer_sdk import RESTStream, Tap
+from singer_sdk.testing import SuiteConfig, get_tap_test_class
+
+from dev.sandbox import Sandbox, World
+from tap_croct.tap import TapCroct
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SANDBOX = Sandbox(World(visits=40))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _serve() -> Iterator[None]:
+    with _SANDBOX:
+        yield
+
+
+_Suite: Any = get_tap_test_class(
+    TapCroct,
+    config=_SANDBOX.config(page_size=100),
+    suite_config=SuiteConfig(max_records_limit=600),
+)
+
+
+class TestSuite(_Suite):  # type: ignore[misc]
+    """All of the standard tests."""
+
+
+@pytest.mark.parametrize(
+    ("base", "name"),
+    [
+        (RESTStream, "_LOG_REQUEST_METRICS"),
+        (RESTStream, "_sync_records"),
+        (RESTStream, "_increment_stream_state"),
+        (RESTStream, "_write_state_message"),
+        (Tap, "_env_var_config"),
+        (Tap, "_validate_config"),
+        (Tap, "_handle_termination"),
+    ],
+)
+def test_what_is_overridden_is_still_there(base: type, name: str) -> None:
+    """These are the SDK's own business: a new version may do without them, and say nothing."""
+    assert name in dir(base)

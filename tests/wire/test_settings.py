@@ -1,0 +1,242 @@
+"""Settings as people give them, and as people break them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dev.environments import ROOT
+from dev.running import run_tap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from dev.running import Output
+    from dev.sandbox import Sandbox
+
+    Tap = Callable[..., Output]
+
+KEY = "secret-key-5d41402abc"
+HEADER = "must be a non-empty string of printable ASCII characters"
+DATE = "must be a date or date-time such as 2026-01-31"
+URL = "must be a URL such as https://api.croct.io/export"
+
+MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
+    # the settings, and what the lines about them begin with
+    ({"api_key": None}, ["api_key: is required"]),
+    ({"api_key": ""}, [f"api_key: {HEADER}"]),
+    ({"api_key": " "}, [f"api_key: {HEADER}"]),
+    ({"api_key": f"{KEY}\n"}, [f"api_key: {HEADER}"]),
+    ({"api_key": f"{KEY}\r\nX-Other: 1"}, [f"api_key: {HEADER}"]),
+    ({"api_key": f"{KEY}ü"}, [f"api_key: {HEADER}"]),
+    ({"api_key": [KEY]}, [f"api_key: {HEADER}"]),
+    ({"api_key": {"key": KEY}}, [f"api_key: {HEADER}"]),
+    ({"api_key": 5}, [f"api_key: {HEADER}"]),
+    ({"api_url": "http://api.croct.io/export"}, [f"api_url: {URL}"]),
+    ({"api_url": "http://localhost.example/export"}, [f"api_url: {URL}"]),
+    ({"api_url": "ftp://localhost/export"}, [f"api_url: {URL}"]),
+    ({"api_url": "api.croct.io/export"}, [f"api_url: {URL}"]),
+    ({"api_url": "https://"}, [f"api_url: {URL}"]),
+    ({"api_url": "https://user:pass@api.croct.io"}, [f"api_url: {URL}"]),
+    ({"api_url": "https://api.croct.io/export?x=1"}, [f"api_url: {URL}"]),
+    ({"api_url": "https://api.croct.io:port"}, [f"api_url: {URL}"]),
+    ({"api_url": ""}, [f"api_url: {URL}"]),
+    ({"api_url": 5}, [f"api_url: {URL}"]),
+    ({"start_date": "yesterday"}, [f"start_date: {DATE}"]),
+    ({"start_date": "2026-02-30"}, [f"start_date: {DATE}"]),
+    ({"start_date": "2026-01-01T25:00:00Z"}, [f"start_date: {DATE}"]),
+    ({"start_date": ""}, [f"start_date: {DATE}"]),
+    ({"start_date": 20260101}, [f"start_date: {DATE}"]),
+    ({"start_date": "0001-01-01T00:00:00+10:00"}, [f"start_date: {DATE}"]),
+    ({"end_date": "soon"}, [f"end_date: {DATE}"]),
+    (
+        {"start_date": "2026-01-02", "end_date": "2026-01-01"},
+        ["end_date: must lie after start_date"],
+    ),
+    (
+        {"start_date": "2026-01-01T01:00:00+01:00", "end_date": "2026-01-01"},
+        ["end_date: must lie after start_date"],
+    ),
+    (
+        {"event_types": ["pageOpend", "productviewed", "tabOpened", "xyz"]},
+        [
+            'event_types: "pageOpend" is no event type; did you mean "pageOpened"?',
+            'event_types: "productviewed" is no event type; did you mean "productViewed"?',
+            'event_types: "xyz" is no event type',
+        ],
+    ),
+    ({"event_types": "pageOpened"}, ["event_types: must be a list of event types"]),
+    ({"event_types": [5]}, ["event_types: must be a list of event types"]),
+    ({"page_size": 0}, ["page_size: must be an integer from 1 to 1000"]),
+    ({"page_size": 1001}, ["page_size: must be an integer from 1 to 1000"]),
+    ({"page_size": 1.5}, ["page_size: must be an integer from 1 to 1000"]),
+    ({"page_size": "100"}, ["page_size: must be an integer from 1 to 1000"]),
+    ({"page_size": True}, ["page_size: must be an integer from 1 to 1000"]),
+    ({"max_records": 0}, ["max_records: must be an integer of at least 1"]),
+    ({"max_records": "all"}, ["max_records: must be an integer of at least 1"]),
+    ({"time_unit": "ms"}, ["time_unit: must be `auto`, `milliseconds` or `seconds`"]),
+    ({"request_timeout": 0}, ["request_timeout: must be a number of seconds above 0"]),
+    ({"request_timeout": -1}, ["request_timeout: must be a number of seconds above 0"]),
+    ({"request_timeout": "60"}, ["request_timeout: must be a number of seconds above 0"]),
+    ({"max_retries": -1}, ["max_retries: must be an integer of at least 0"]),
+    ({"max_retries": "many"}, ["max_retries: must be an integer of at least 0"]),
+    ({"user_agent": ""}, [f"user_agent: {HEADER}"]),
+    ({"user_agent": "a\nb"}, [f"user_agent: {HEADER}"]),
+    ({"stream_maps": "users"}, ["stream_maps: must be object"]),
+    ({"flattening_enabled": "perhaps"}, ["flattening_enabled: must be boolean"]),
+    (
+        {"page_size": 0, "time_unit": "s", "max_retries": -1},
+        ["max_retries: must be", "page_size: must be", "time_unit: must be"],
+    ),
+]
+
+
+def mistakes(output: Output) -> list[str]:
+    lines = [
+        line.split(" | ", 3)[-1].strip() for line in output.stderr.splitlines() if "ERROR" in line
+    ]
+    return [line for line in lines if line != "Config validation failed"]
+
+
+def assert_mistakes(output: Output, lines: list[str]) -> None:
+    found = mistakes(output)
+    assert len(found) == len(lines), output.stderr
+    for line, beginning in zip(found, lines, strict=True):
+        assert line.startswith(beginning)
+    assert output.code not in {0, None}
+    assert output.stdout == ""
+    assert "Traceback" not in output.stderr
+    assert KEY not in output.stderr
+
+
+@pytest.mark.parametrize(("settings", "lines"), MISTAKES, ids=str)
+def test_a_wrong_setting_stops_the_run(
+    sandbox: Sandbox, tap: Tap, settings: dict[str, Any], lines: list[str]
+) -> None:
+    output = tap({**sandbox.config(api_key=KEY), **settings})
+    assert_mistakes(output, lines)
+    assert sandbox.requests == []
+
+
+@pytest.mark.parametrize("option", ["--test", "--test=schema"])
+def test_it_stops_a_test_as_well(tap: Tap, option: str) -> None:
+    assert_mistakes(tap({"api_key": [KEY]}, option), [f"api_key: {HEADER}"])
+
+
+def test_an_unknown_setting_gets_a_warning(sandbox: Sandbox, tap: Tap) -> None:
+    output = tap(sandbox.config(pagesize=5, zzz=1))
+    assert output.code == 0
+    assert 'pagesize: there is no such setting; did you mean "page_size"?' in output.stderr
+    assert "zzz: there is no such setting" in output.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "No such file"),
+        ("", "is empty"),
+        ("{", "is no JSON: "),
+        ("[1]", "must be a JSON object"),
+        ('"x"', "must be a JSON object"),
+    ],
+)
+def test_a_broken_configuration_file(
+    tmp_path: Path, tap: Tap, content: str | None, says: str
+) -> None:
+    if content is not None:
+        (tmp_path / "broken.json").write_text(content)
+    output = tap(None, "--config", "broken.json")
+    assert output.code == 2
+    assert "Invalid value for '--config'" in output.stderr
+    assert says in output.stderr
+    assert "Traceback" not in output.stderr
+
+
+class TestEnvironment:
+    """`--config=ENV`, and a `.env` in the working directory or above it."""
+
+    def test_all_kinds(self, sandbox: Sandbox, tap: Tap) -> None:
+        output = tap(
+            None,
+            "--config=ENV",
+            TAP_CROCT_API_KEY=sandbox.switches.api_key,
+            TAP_CROCT_API_URL=sandbox.url,
+            TAP_CROCT_PAGE_SIZE="7",
+            TAP_CROCT_MAX_RECORDS="10",
+            TAP_CROCT_REQUEST_TIMEOUT="2.5",
+            TAP_CROCT_EVENT_TYPES='["pageOpened", "tabOpened"]',
+            TAP_CROCT_START_DATE="2026-01-01",
+            TAP_CROCT_TIME_UNIT="milliseconds",
+            TAP_CROCT_FLATTENING_ENABLED="True",
+            TAP_CROCT_FLATTENING_MAX_DEPTH="1",
+            TAP_CROCT_STREAM_MAPS='{"users": {"email": "__NULL__"}}',
+            TAP_CROCT_END_DATE="",
+        )
+        assert output.code == 0, output.stderr
+        request = sandbox.requests[0]
+        assert request.param("pageSize") == "7"
+        assert request.params["events"] == ["pageOpened", "tabOpened"]
+        assert request.param("start") == "1767225600000"
+        assert request.param("end") is None
+        assert output.counts()["events"] == 14
+        assert "payload__@type" in output.records("events")[0]
+        assert "email" not in output.records("users")[0]
+
+    def test_a_list_with_commas(self, sandbox: Sandbox, tap: Tap) -> None:
+        tap(sandbox.config(), "--config=ENV", TAP_CROCT_EVENT_TYPES="pageOpened, tabOpened")
+        assert sandbox.requests[0].params["events"] == ["pageOpened", "tabOpened"]
+
+    def test_mistakes(self, sandbox: Sandbox, tap: Tap) -> None:
+        output = tap(
+            sandbox.config(api_key=KEY),
+            "--config=ENV",
+            TAP_CROCT_PAGE_SIZE="many",
+            TAP_CROCT_REQUEST_TIMEOUT="soon",
+            TAP_CROCT_FLATTENING_ENABLED="perhaps",
+            TAP_CROCT_EVENT_TYPES="pageOpend",
+            TAP_CROCT_STREAM_MAPS="{",
+        )
+        assert_mistakes(
+            output,
+            [
+                'event_types: "pageOpend" is no event type; did you mean "pageOpened"?',
+                "flattening_enabled: must be boolean",
+                "page_size: must be an integer",
+                "request_timeout: must be a number",
+                "stream_maps: must be object",
+            ],
+        )
+        assert sandbox.requests == []
+
+    def test_the_key_alone(self, tap: Tap) -> None:
+        assert_mistakes(tap(None, "--config=ENV", TAP_CROCT_API_KEY=""), ["api_key: is required"])
+
+    @pytest.mark.parametrize("where", [".", "above"])
+    def test_a_dotenv_file(self, sandbox: Sandbox, tmp_path: Path, where: str) -> None:
+        folder = tmp_path / "above" / "here"
+        folder.mkdir(parents=True)
+        (folder if where == "." else tmp_path).joinpath(".env").write_text(
+            f"TAP_CROCT_API_KEY={sandbox.switches.api_key}\n"
+            f"TAP_CROCT_API_URL={sandbox.url}\nTAP_CROCT_PAGE_SIZE=9\nTAP_CROCT_MAX_RECORDS=5\n"
+        )
+        output = run_tap(folder, None, "--config=ENV", TAP_CROCT_PAGE_SIZE="11")
+        assert output.code == 0, output.stderr
+        assert sandbox.requests[0].param("pageSize") == "11"  # the environment wins
+        assert output.counts()["events"] == 11
+
+    def test_not_asked_for(self, sandbox: Sandbox, tap: Tap, tmp_path: Path) -> None:
+        (tmp_path / ".env").write_text("TAP_CROCT_PAGE_SIZE=0\n")
+        assert tap(sandbox.config(), TAP_CROCT_PAGE_SIZE="0").code == 0
+
+
+def test_the_sample_is_valid_as_it_stands(sandbox: Sandbox, tap: Tap) -> None:
+    sample = json.loads((ROOT / "sample_config.json").read_text())
+    assert sample.keys() >= {"api_key", "start_date"}
+    key = sandbox.switches.api_key = sample["api_key"]
+    assert key
+    output = tap({**sample, "api_url": sandbox.url})
+    assert output.code == 0
+    assert output.warnings == []
