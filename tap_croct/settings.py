@@ -88,7 +88,26 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         title="Maximum of records",
         description=(
             "Stop each stream after the page that reaches this number of records; "
-            "the next run goes on from there"
+            "the next run resumes from there"
+        ),
+    ),
+    th.Property(
+        "lookback_hours",
+        th.IntegerType(minimum=0),
+        default=24,
+        title="Lookback",
+        description=(
+            "Hours that a run which resumes by time reads again, because records arrive late"
+        ),
+    ),
+    th.Property(
+        "replace_nul_characters",
+        th.BooleanType,
+        default=False,
+        title="Replace NUL characters",
+        description=(
+            "Replace NUL characters by U+FFFD, for warehouses such as PostgreSQL that do not "
+            "store them"
         ),
     ),
     th.Property(
@@ -137,6 +156,8 @@ _EXPECTED = {
     "event_types": "a list of event types",
     "page_size": "an integer from 1 to 1000",
     "max_records": "an integer of at least 1",
+    "lookback_hours": "an integer of at least 0",
+    "replace_nul_characters": "true or false",
     "time_unit": "`auto`, `milliseconds` or `seconds`",
     "request_timeout": "a number of seconds above 0 and up to 86400",
     "max_retries": "an integer of at least 0",
