@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 
 from singer_sdk.exceptions import FatalAPIError
 
 from tap_croct import times
+from tap_croct.decoding import milliseconds
 from tap_croct.errors import ApiError, CursorRejectedError
-from tap_croct.pagination import CursorPaginator, Page
+from tap_croct.pagination import CursorPaginator
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Iterator, Mapping
 
+    from msgspec import Raw
+
+    from tap_croct.decoding import Page
     from tap_croct.times import Window
 
 BOOKMARK = ("cursor", "replication_key", "replication_key_value")
@@ -45,14 +50,33 @@ class Fetch(Protocol):
         """
 
 
+@dataclass(frozen=True)
+class ExportedPage:
+    """A page, and the facts about it: all that the writer has to know.
+
+    Attributes:
+        number: Its number in this run, from 1.
+        items: The items; the properties of each by name, undecoded. They belong to the writer.
+        metadata: Which application the items belong to, undecoded.
+        overhang: The bounds of the window that had to be rounded outward for the API: records
+            beyond them are not wanted. None if there are none.
+        repaired: Whether half surrogate pairs in it were replaced by U+FFFD.
+        bookmark: The bookmark that holds once all records of the page are written.
+    """
+
+    number: int
+    items: list[dict[str, Raw]]
+    metadata: Raw
+    overhang: Window | None
+    repaired: bool
+    bookmark: dict[str, str]
+
+
 class Export:
     """The pages of a stream, from its bookmark on."""
 
     end = "caught up"
     """Why the export ended."""
-
-    overhang: Window | None = None
-    """The bounds that were rounded outward for the API: what lies beyond them has to be dropped."""
 
     def __init__(  # noqa: PLR0913
         self,
@@ -84,12 +108,13 @@ class Export:
         self._limit = limit
         self._logger = logger
         self._count = 0
+        self._pages = 0
         self._recovered = False
         value = bookmark.get("replication_key_value")
         self._latest = None if value is None else times.parse(value)
 
-    def pages(self) -> Iterator[tuple[Page, dict[str, str]]]:
-        """Yield each page, and the bookmark that holds once its records are out.
+    def pages(self) -> Iterator[ExportedPage]:
+        """Yield the pages.
 
         Where there is a time but no cursor, the export goes on by time. So it does, once, when
         the API no longer accepts the cursor.
@@ -105,7 +130,7 @@ class Export:
             self._logger.warning("%s. Going on by time instead", refused)
             yield from self._recover(refused)
 
-    def _recover(self, refused: CursorRejectedError) -> Iterator[tuple[Page, dict[str, str]]]:
+    def _recover(self, refused: CursorRejectedError) -> Iterator[ExportedPage]:
         pages = self._read(None, self._late_window())
         try:
             first = next(pages, None)
@@ -124,15 +149,22 @@ class Export:
             return self._window
         return self._window.since(min(self._latest, _now()) - _LATE)
 
-    def _read(self, cursor: str | None, window: Window) -> Iterator[tuple[Page, dict[str, str]]]:
+    def _read(self, cursor: str | None, window: Window) -> Iterator[ExportedPage]:
         unit = self._find_unit() if window else "milliseconds"
         if unit is None:
             return
-        self.overhang = window.overhang(unit)
         paginator = CursorPaginator(cursor)
         while not paginator.finished:
             page = self._next_page(paginator, window.params(unit))
-            yield page, self._bookmark(paginator.current_value)
+            self._pages += 1
+            yield ExportedPage(
+                self._pages,
+                page.items,
+                page.metadata,
+                window.overhang(unit),
+                page.repaired,
+                self._bookmark(paginator.current_value),
+            )
             if self._count >= self._limit:
                 self.end = "max_records"
                 return
@@ -150,7 +182,7 @@ class Export:
             raise
         paginator.advance(page)
         self._count += len(page.items)
-        latest = page.latest(self._order)
+        latest = _latest(page, self._order)
         if latest is not None:
             self._latest = latest if self._latest is None else max(latest, self._latest)
         return page
@@ -182,6 +214,13 @@ class Export:
             if error.status != HTTPStatus.BAD_REQUEST:
                 raise
         return "seconds" if self._fetch(None, {"pageSize": 1}).items else None
+
+
+def _latest(page: Page, name: str) -> int | None:
+    """Return the latest time of a page, in milliseconds since the epoch; None without one."""
+    found = milliseconds([item[name] for item in page.items if name in item])
+    known = [ms for ms in found if ms is not None and times.FIRST_MS <= ms <= times.LAST_MS]
+    return max(known, default=None)
 
 
 def _now() -> int:

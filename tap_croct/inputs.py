@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Iterable, Mapping
 
-    from tap_croct.client import CroctStream
+    from tap_croct.sync import CroctStream
 
 
 class InputError(SingerSDKError):

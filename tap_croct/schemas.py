@@ -65,6 +65,11 @@ def records(
     return th.Property(name, th.ArrayType(items), description=description)
 
 
+ADDITIONAL = "additionalProperties"
+"""The column for what the API adds before the schemas know it."""
+
+_ADDITIONAL = mapping(ADDITIONAL, None, "Properties that the API gave and this schema lacks")
+
 AMOUNT = th.NumberType(nullable=True)
 
 LOCATION = (
@@ -334,6 +339,7 @@ EVENT: dict[str, Any] = th.PropertiesList(
         ),
         "Where the event belongs (from the response, added by the tap)",
     ),
+    _ADDITIONAL,
 ).to_dict()
 
 SESSION: dict[str, Any] = th.PropertiesList(
@@ -362,6 +368,7 @@ SESSION: dict[str, Any] = th.PropertiesList(
         ),
         "Counts over the session",
     ),
+    _ADDITIONAL,
 ).to_dict()
 
 USER: dict[str, Any] = th.PropertiesList(
@@ -400,36 +407,28 @@ USER: dict[str, Any] = th.PropertiesList(
         (integer("orders", "Number of orders"), integer("sessions", "Number of sessions")),
         "Counts over all sessions of the user",
     ),
+    _ADDITIONAL,
 ).to_dict()
 
 
-def time_paths(schema: dict[str, Any]) -> Iterator[tuple[str, ...]]:
-    """Yield the path of each time that a schema declares, as a tuple of property names."""
-    for name, prop in schema["properties"].items():
-        if prop.get("format") == "date-time":
-            yield (name,)
-        elif "properties" in prop:
-            yield from ((name, *path) for path in time_paths(prop))
-
-
-def undeclared(value: object, schema: dict[str, Any], path: str) -> Iterator[str]:
+def undeclared(value: object, schema: dict[str, Any], path: str = "") -> Iterator[str]:
     """Yield the path of each property that is in a value and not in its schema.
 
     Args:
         value: A decoded JSON value.
         schema: Its JSON schema, as the functions of this module build it.
-        path: The value's own path, such as `payload.cart`; list items are `[]`.
+        path: The value's own path, such as `payload.cart.`; list items are `[]`.
 
     Yields:
         Paths such as `payload.cart.items[].giftWrap`.
     """
     if isinstance(value, list) and "items" in schema:
         for item in value:
-            yield from undeclared(item, schema["items"], f"{path}[]")
+            yield from undeclared(item, schema["items"], f"{path[:-1]}[].")
     elif isinstance(value, dict) and "properties" in schema:
         properties = schema["properties"]
         for name, child in value.items():
             if name not in properties:
-                yield f"{path}.{name}"
+                yield path + name
             elif isinstance(child, (dict, list)):
-                yield from undeclared(child, properties[name], f"{path}.{name}")
+                yield from undeclared(child, properties[name], f"{path}{name}.")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import msgspec
+
 from tap_croct import schemas
-from tap_croct.client import CroctStream
-from tap_croct.verbatim import Event, EventPage, decode, event_type
+from tap_croct.decoding import column, decode
+from tap_croct.sync import CroctStream
 
 if sys.version_info >= (3, 12):
     from typing import override
@@ -15,10 +17,18 @@ else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
-    from singer_sdk.helpers.types import Context, Record
+    from collections.abc import Iterable, Sequence
 
-    from tap_croct.pagination import Page
-    from tap_croct.tap import TapCroct
+    from singer_sdk.helpers.types import Context
+
+    from tap_croct.export import ExportedPage
+
+
+class _Type(msgspec.Struct, gc=False):
+    type: str = msgspec.field(name="@type")
+
+
+_types = msgspec.json.Decoder(list[_Type]).decode
 
 
 class Events(CroctStream):
@@ -29,45 +39,45 @@ class Events(CroctStream):
     primary_keys: ClassVar[tuple[str, ...]] = ("id",)
     replication_key = "timestamp"
     schema = schemas.EVENT
-    page_type = EventPage
 
     @override
-    def __init__(self, tap: TapCroct) -> None:
-        """Create the stream."""
-        super().__init__(tap)
-        self._shapes: set[tuple[str, int, int]] = set()
+    def get_url_params(
+        self, context: Context | None, next_page_token: str | None
+    ) -> dict[str, Any]:
+        """Ask for some types of events, if that is set."""
+        params = super().get_url_params(context, next_page_token)
+        return {**params, "events": self.config.get("event_types")}
 
     @override
-    def records(self, page: Page) -> list[Any]:
-        """Make records of a page: see `EventPage` for events of the usual shape."""
-        if isinstance(page, EventPage):
-            return page.records(self._look_into)
-        return super().records(page)
-
-    def _look_into(self, event: Event, kind: object) -> None:
-        """Look for what the schema does not know in an event, if none of its shape was seen."""
-        shape = (str(kind), bytes(event.payload).count(b'":'), bytes(event.context).count(b'":'))
-        if shape not in self._shapes:
-            self._shapes.add(shape)
-            self.note_unknown({"payload": decode(event.payload), "context": decode(event.context)})
+    def complete(self, records: list[dict[str, Any]], page: ExportedPage) -> None:
+        """Add the event's type, and where it belongs."""
+        types = _event_types(records)
+        for record, kind in zip(records, types, strict=True):
+            record["eventType"] = kind
+            record["metadata"] = page.metadata
+        unknown = {str(kind) for kind in types if kind is not None} - schemas.PAYLOADS.keys()
+        self._tap.unknown.update(f"event type {kind}" for kind in unknown)
 
     @override
-    def post_process(self, row: Record, context: Context | None = None) -> Record | None:
-        """Add the event's type and where it belongs, beside what all streams do."""
-        record = super().post_process(row, context)
-        if record is not None:
-            record["eventType"] = event_type(record.get("payload"))
-            record["metadata"] = self._page.metadata
-        return record
+    def samples(self, records: Sequence[dict[str, Any]]) -> Iterable[dict[str, Any]]:
+        """Choose one event of each type."""
+        return {str(record.get("eventType")): record for record in records}.values()
 
-    @override
-    def note_unknown(self, item: dict[str, Any]) -> None:
-        """Note unknown types of events, too."""
-        super().note_unknown(item)
-        self._tap.unknown.discard("events.payload.type")  # what `@type` was called before 0.3.0
-        kind = event_type(item.get("payload"))
-        if kind not in schemas.EVENT_TYPES:
-            self._tap.unknown.add(f"event type {kind}")
+
+def _event_types(records: Sequence[dict[str, Any]]) -> list[Any]:
+    """Return the `@type` of each payload, or `type` as it was called before contract 0.3.0."""
+    try:
+        return [kind.type for kind in _types(column([record["payload"] for record in records]))]
+    except (KeyError, msgspec.ValidationError):
+        return [_event_type(record.get("payload")) for record in records]
+
+
+def _event_type(payload: object) -> Any:
+    try:
+        value = decode(payload)
+    except (msgspec.ValidationError, ArithmeticError):
+        return None
+    return value.get("@type", value.get("type")) if isinstance(value, dict) else None
 
 
 class Sessions(CroctStream):
@@ -90,11 +100,12 @@ class Users(CroctStream):
     schema = schemas.USER
 
     @override
-    def post_process(self, row: Record, context: Context | None = None) -> Record | None:
+    def complete(self, records: list[dict[str, Any]], page: ExportedPage) -> None:
         """Make lists of what was one string in contracts before 0.7.1."""
-        record = super().post_process(row, context)
-        if record is not None:
-            for name in ("activities", "interests"):
-                if isinstance(record.get(name), str):
-                    record[name] = [record[name]]
-        return record
+        for name in ("activities", "interests"):
+            if b'"' not in column([record[name] for record in records if name in record]):
+                continue
+            for record in records:
+                value = record.get(name)
+                if value is not None and bytes(value)[:1] == b'"':
+                    record[name] = msgspec.Raw(b"[%b]" % bytes(value))

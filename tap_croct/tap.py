@@ -25,7 +25,7 @@ else:
 if TYPE_CHECKING:
     from types import FrameType
 
-    from tap_croct.client import CroctStream
+    from tap_croct.sync import CroctStream
 
 STREAMS: dict[str, type[CroctStream]] = {
     str(stream.name): stream for stream in (Events, Sessions, Users)

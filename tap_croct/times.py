@@ -30,23 +30,25 @@ def _minute(minutes: int) -> str:
     return (_EPOCH + timedelta(minutes=minutes)).isoformat()[:-2]
 
 
-def to_rfc3339s(times: Iterable[int]) -> list[str]:
+def to_rfc3339s(times: Iterable[int | None]) -> list[str | None]:
     """Format times.
 
     They are put together from parts made once (neighbours in an export mostly share the minute):
     formatting each anew takes four times as long, a fifth of the time of an export.
 
     Args:
-        times: Milliseconds since the epoch, from `FIRST_MS` to `LAST_MS`.
+        times: Milliseconds since the epoch, from `FIRST_MS` to `LAST_MS`, or None.
 
     Returns:
-        Such as `2026-01-01T00:00:00.664Z`.
+        Such as `2026-01-01T00:00:00.664Z`; None for None.
 
     Raises:
         OverflowError: If no calendar has one of them.
     """
     return [
-        f"{_minute(ms // _MINUTE)}"
+        None
+        if ms is None
+        else f"{_minute(ms // _MINUTE)}"
         f"{_SECONDS[(rest := ms % _MINUTE) // 1000]}{_MILLISECONDS[rest % 1000]}"
         for ms in times
     ]
@@ -54,7 +56,7 @@ def to_rfc3339s(times: Iterable[int]) -> list[str]:
 
 def to_rfc3339(ms: int) -> str:
     """Format a time: see `to_rfc3339s`."""
-    return to_rfc3339s((ms,))[0]
+    return str(to_rfc3339s((ms,))[0])
 
 
 def to_milliseconds(value: object) -> int | None:
@@ -64,9 +66,9 @@ def to_milliseconds(value: object) -> int | None:
         value: The decoded JSON value of a property that holds a time.
 
     Returns:
-        Milliseconds since the epoch; None if the value is no whole number.
+        Milliseconds since the epoch; None if the value is not a whole number.
     """
-    if type(value) is int:  # a bool is no time
+    if type(value) is int:  # a bool is not a time
         return value
     if isinstance(value, Decimal) and value.adjusted() < 20 and value == int(value):  # noqa: PLR2004
         return int(value)

@@ -1,0 +1,85 @@
+"""Batch files: records by the file instead of by the message."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from msgspec import Raw
+from singer_sdk.batch import Batcher
+
+from tap_croct.decoding import decode, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from singer_sdk.helpers._batch import BatchConfig
+
+_LEVEL = 6
+"""A third of the time of level 9, which is the SDK's, for files that are 5% larger."""
+
+_FORBIDDEN = re.compile(r"[^\w.-]")  # in the name of a file
+
+
+class BatchWriter:
+    """Collects encoded records, and writes them into files: each stream into files of its own."""
+
+    def __init__(self, tap: str, config: BatchConfig) -> None:
+        """Start with nothing collected.
+
+        Args:
+            tap: Name of the tap, for the names of the files.
+            config: Encoding, storage and batch size.
+        """
+        self._tap = tap
+        self.config = config
+        """Encoding, storage and batch size."""
+
+        self._lines: dict[str, list[bytes]] = {}
+        self._run = uuid4()
+        self._count = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether there are enough records of a stream for a file."""
+        return any(len(lines) >= self.config.batch_size for lines in self._lines.values())
+
+    def add(self, stream: str, records: Sequence[dict[str, Any]]) -> None:
+        """Collect records.
+
+        Args:
+            stream: Name of the stream, after mapping.
+            records: Its records.
+        """
+        lines = self._lines.setdefault(stream, [])
+        lines.extend([encode(record) for record in records])
+
+    def write(self) -> Iterator[tuple[str, list[str]]]:
+        """Write what was collected; no file has more records than a batch.
+
+        Yields:
+            The name of each stream, and the URLs of its files.
+        """
+        collected, self._lines = self._lines, {}
+        for stream, lines in collected.items():
+            if lines:
+                yield stream, [*self._files(stream, lines)]
+
+    def _files(self, stream: str, lines: list[bytes]) -> Iterator[str]:
+        config = self.config
+        if config.encoding.format != "jsonl":  # another encoder of the SDK's, such as parquet
+            records = (decode(Raw(line)) for line in lines)
+            encoder = Batcher.get_batcher(config.encoding.format)(self._tap, stream, config)
+            for manifest in encoder.get_batches(records):
+                yield from manifest
+            return
+        for start in range(0, len(lines), config.batch_size):
+            self._count += 1
+            part = f"{self._tap}--{_FORBIDDEN.sub('_', stream)}-{self._run}-{self._count}"
+            name = f"{config.storage.prefix or ''}{part}.json.gz"
+            content = b"\n".join([*lines[start : start + config.batch_size], b""])
+            with config.storage.open(name, "wb") as file:
+                file.write(gzip.compress(content, _LEVEL))
+            yield str(config.storage.get_url(name))

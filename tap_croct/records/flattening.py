@@ -1,0 +1,124 @@
+"""Flattening: nested properties become columns, by the rules of the SDK, but compiled once."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk.helpers._flattening import flatten_key
+
+from tap_croct.decoding import column, decode_column, encode
+from tap_croct.schemas import ADDITIONAL
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from singer_sdk.helpers._flattening import FlatteningOptions
+
+_NOT_ASCII = re.compile("[^\x00-\x7f]")
+_MOST_NAMES = 10_000  # that a level remembers: maps with free keys can bring any number
+
+
+class Flattener:
+    """Flattens the records of one schema.
+
+    The SDK makes the name of every column anew for every record; this remembers them: a level of
+    nesting is a table of the names met there. What has no column goes into `additionalProperties`
+    under the name that its column would have. A null without a column is left out: it stands for
+    an object whose columns are missing.
+    """
+
+    def __init__(self, columns: Collection[str], options: FlatteningOptions) -> None:
+        """Prepare for a schema.
+
+        Args:
+            columns: The columns of the flattened schema.
+            options: Depth, separator and longest name.
+        """
+        self.without_column: set[str] = set()
+        """Names of the columns that the schema would have needed."""
+
+        self._columns = columns
+        self._top = _Level((), columns, options)
+
+    def __call__(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Flatten a record.
+
+        Args:
+            record: A record whose objects and lists are decoded.
+
+        Returns:
+            A new record; objects and lists in it are JSON text.
+        """
+        flat: dict[str, Any] = {}
+        rest: dict[str, Any] = {}
+        _flatten(record, self._top, flat, rest)
+        if rest and ADDITIONAL in self._columns:
+            self.without_column.update(rest)
+            flat[ADDITIONAL] = dumps({**(record.get(ADDITIONAL) or {}), **rest})
+        return flat
+
+
+class _Level(dict[str, "tuple[str, bool, _Level | None]"]):
+    """The properties of one level: name of the column, whether it exists, and the level below."""
+
+    def __init__(
+        self, path: tuple[str, ...], columns: Collection[str], options: FlatteningOptions
+    ) -> None:
+        super().__init__()
+        self._path = path
+        self._columns = columns
+        self._options = options
+
+    def __missing__(self, name: str) -> tuple[str, bool, _Level | None]:
+        options = self._options
+        column = flatten_key(
+            name, list(self._path), options.separator, max_key_length=options.max_key_length
+        )
+        known = column in self._columns
+        deeper = not known and len(self._path) < options.max_level
+        below = _Level((*self._path, name), self._columns, options) if deeper else None
+        if len(self) < _MOST_NAMES:
+            self[name] = column, known, below
+        return column, known, below
+
+
+def _flatten(
+    value: dict[str, Any], level: _Level, flat: dict[str, Any], rest: dict[str, Any]
+) -> None:
+    for name, child in value.items():
+        column, known, below = level[name]
+        kind = type(child)
+        if below is not None and kind is dict:
+            _flatten(child, below, flat, rest)
+        elif known:
+            flat[column] = dumps(child) if kind is dict or kind is list else child
+        elif child is not None:
+            rest[column] = child
+
+
+def dumps(value: object) -> str:
+    """Return the JSON text that the SDK would write into a column, in a tenth of its time.
+
+    Args:
+        value: A list or an object.
+    """
+    text = encode(value).decode()
+    return text if text.isascii() else _NOT_ASCII.sub(_escaped, text)
+
+
+def _escaped(character: re.Match[str]) -> str:
+    return json.dumps(character[0])[1:-1]
+
+
+def decode_nested(rows: list[dict[str, Any]]) -> None:
+    """Decode the objects and lists of records; what is neither stays as it is.
+
+    Args:
+        rows: Records; they are changed. A value that no parser takes stays undecoded.
+    """
+    for name in set().union(*rows):
+        text = column([row[name] for row in rows if name in row])
+        if b"{" in text or text.count(b"[") > 1:
+            decode_column(rows, name)

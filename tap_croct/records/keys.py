@@ -1,0 +1,55 @@
+"""Primary keys for items that have none."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tap_croct.decoding import column, decode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "croct.com")
+_CANONICAL = msgspec.json.Encoder(order="sorted", decimal_format="number")
+_NO_KEY = (b"null", b'""')
+
+
+def ensure_keys(rows: list[dict[str, Any]], name: str) -> bool:
+    """Give the items without a primary key one that is derived from their content.
+
+    Args:
+        rows: The items of a page, undecoded; they are changed.
+        name: The primary key.
+
+    Returns:
+        Whether there were any.
+    """
+    found = [row[name] for row in rows if name in row]
+    text = column(found)
+    if len(found) == len(rows) and not any(absent in text for absent in _NO_KEY):
+        return False
+    derived = False
+    for row in rows:
+        if name not in row or bytes(row[name]) in _NO_KEY:
+            row[name] = derived_key({other: row[other] for other in row if other != name})
+            derived = True
+    return derived
+
+
+def derived_key(item: Mapping[str, object]) -> str:
+    """Derive the primary key of an item that has none.
+
+    Args:
+        item: The item as the API gave it, less the key; decoded or not.
+
+    Returns:
+        UUID version 5 of its canonical JSON (properties sorted, at every depth).
+    """
+    try:
+        content = _CANONICAL.encode(decode(dict(item)))
+    except (msgspec.ValidationError, ArithmeticError, RecursionError):  # no parser takes it
+        content = _CANONICAL.encode(item)
+    return str(uuid.uuid5(_NAMESPACE, content.decode()))

@@ -1,0 +1,169 @@
+"""What is done to the records of a stream: decided once per run, applied page by page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk.mapper import CustomStreamMap, RemoveRecordTransform
+
+from tap_croct.decoding import decode_column, milliseconds
+from tap_croct.records.additional import Unknown, move_undeclared
+from tap_croct.records.flattening import Flattener, decode_nested
+from tap_croct.records.keys import ensure_keys
+from tap_croct.records.maps import properties_used
+from tap_croct.records.moments import convert_times, time_paths
+from tap_croct.records.selection import deselected, leave_out
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from singer_sdk.mapper import StreamMap
+
+    from tap_croct.export import ExportedPage
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What differs between the streams.
+
+    Attributes:
+        stream: Name of the stream.
+        primary_key: The property that identifies a record.
+        replication_key: The property that holds the time by which the API orders the records.
+        schema: The tap's own schema.
+        complete: Adds to the records of a page what the items of the API don't have themselves.
+        samples: Chooses the records of a page that are searched for what the schema lacks: to look
+            into all of them would take as long as all the rest.
+        warn_once: Logs a warning, unless one of its kind (the first argument) was logged before.
+    """
+
+    stream: str
+    primary_key: str
+    replication_key: str
+    schema: dict[str, Any]
+    complete: Callable[[list[Row], ExportedPage], None]
+    samples: Callable[[Sequence[Row]], Iterable[Row]]
+    warn_once: Callable[[str, str], None]
+
+
+class RecordPlan:
+    """The steps from the items of a page to the records that are written.
+
+    Properties that no step looks into pass through undecoded. The output is that of the SDK's own
+    way, record by record: selection, then stream maps, then flattening.
+    """
+
+    def __init__(
+        self,
+        rules: Rules,
+        *,
+        declared: Iterable[str],
+        mask: Mapping[tuple[str, ...], bool],
+        stream_maps: Sequence[StreamMap],
+        settings: Mapping[str, Any],
+    ) -> None:
+        """Decide what has to be done.
+
+        Args:
+            rules: What differs between the streams.
+            declared: The properties of the stream's schema in the catalog.
+            mask: Whether each breadcrumb of the catalog is selected.
+            stream_maps: The maps of the stream.
+            settings: The tap's settings.
+        """
+        self._rules = rules
+        self._declared = frozenset(declared)
+        self._times = time_paths(rules.schema)
+        self._deselected = deselected(mask)
+        self._nested = any(stream_map.flattening_enabled for stream_map in stream_maps)
+        maps = settings.get("stream_maps") or {}
+        self._used = properties_used(maps, rules.stream, rules.schema)
+        self._maps = [
+            _Mapping(stream_map)
+            for stream_map in stream_maps
+            if not isinstance(stream_map, RemoveRecordTransform)
+        ]
+        self._unknown = Unknown(rules.schema)
+
+    @property
+    def unknown(self) -> set[str]:
+        """Paths of what was written, so far, and is not in the schema."""
+        names = self._unknown.names.union(*(mapping.unknown for mapping in self._maps))
+        return {f"{self._rules.stream}.{name}" for name in names}
+
+    def records(self, page: ExportedPage) -> Iterator[tuple[str, list[Row]]]:
+        """Make records of the items of a page.
+
+        Args:
+            page: The page; its items become the records.
+
+        Yields:
+            For each stream map, the name of the stream that it makes, and its records.
+        """
+        rows = self._rows(page)
+        moved = self._prepare(rows, page)
+        leave_out(rows, self._deselected)
+        if self._nested:
+            decode_nested(rows)
+        for name in self._used:
+            decode_column(rows, name)
+        for mapping in self._maps:
+            records = mapping.apply(rows)
+            if moved:
+                self._unknown.note_moved(records)
+            if mapping.flatten is None:
+                self._unknown.search(self._rules.samples(records))
+            else:
+                records = [mapping.flatten(record) for record in records]
+            yield mapping.stream, records
+
+    def _rows(self, page: ExportedPage) -> list[Row]:
+        """Return the items that lie in the window, which may have been rounded for the API."""
+        rows: list[Row] = page.items
+        if page.overhang is None:
+            return rows
+        name = self._rules.replication_key
+        found = milliseconds([row.get(name) for row in rows])
+        return [
+            row for row, ms in zip(rows, found, strict=True) if ms is None or ms in page.overhang
+        ]
+
+    def _prepare(self, rows: list[Row], page: ExportedPage) -> bool:
+        """Give the records of a page the shape that the schema describes."""
+        rules = self._rules
+        if page.repaired:
+            rules.warn_once("text", "half surrogate pairs are not text: U+FFFD instead")
+        if ensure_keys(rows, rules.primary_key):
+            message = f"records without `{rules.primary_key}` get one derived from their content"
+            rules.warn_once("key", message)
+        if convert_times(rows, self._times):
+            message = "numbers that are not a time from year 1 to 9999 become null"
+            rules.warn_once("time", message)
+        rules.complete(rows, page)
+        return move_undeclared(rows, self._declared)
+
+
+class _Mapping:
+    """A stream map, and the flattening after it."""
+
+    def __init__(self, stream_map: StreamMap) -> None:
+        self.stream = stream_map.stream_alias
+        self.flatten: Flattener | None = None
+        self._custom = stream_map if isinstance(stream_map, CustomStreamMap) else None
+        options = stream_map.flattening_options
+        if options is not None and stream_map.flattening_enabled:
+            self.flatten = Flattener(stream_map.transformed_schema["properties"].keys(), options)
+            stream_map.flattening_options = None  # the schema is flat already; so records are not
+
+    @property
+    def unknown(self) -> set[str]:
+        return set() if self.flatten is None else self.flatten.without_column
+
+    def apply(self, rows: list[Row]) -> list[Row]:
+        if self._custom is None:
+            return rows
+        mapped = (self._custom.transform(row) for row in rows)
+        return [record for record in mapped if record is not None]

@@ -1,0 +1,226 @@
+"""From pages to messages: each page's records are written, then the bookmark follows."""
+
+from __future__ import annotations
+
+import abc
+import math
+import sys
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk.exceptions import FatalAPIError
+from singer_sdk.helpers._batch import SDKBatchMessage
+from singer_sdk.helpers.conform import TypeConformanceLevel
+from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
+
+from tap_croct import times
+from tap_croct.batches import BatchWriter
+from tap_croct.client import ApiStream
+from tap_croct.export import BOOKMARK, Export
+from tap_croct.prefetch import one_ahead
+from tap_croct.progress import Progress
+from tap_croct.records import RecordPlan, Rules
+from tap_croct.times import Window
+
+if sys.version_info >= (3, 12):
+    from typing import override
+else:
+    from typing_extensions import override
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Iterator, Sequence
+
+    from singer_sdk.helpers._batch import BatchConfig
+    from singer_sdk.helpers.types import Context
+
+    from tap_croct.export import ExportedPage
+
+
+class CroctStream(ApiStream, abc.ABC):
+    """A stream of the Export API.
+
+    Pages are fetched one ahead of the writing; the bookmark follows a page once its records are
+    written.
+    """
+
+    TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE  # records are exported as they are
+
+    _tap: Any  # a TapCroct: naming its type would be an import upward
+
+    @override
+    def __init__(self, tap: Any) -> None:
+        """Create the stream.
+
+        Args:
+            tap: The tap that it belongs to, a `TapCroct`.
+        """
+        super().__init__(tap)
+        self._bookmark: dict[str, Any] = {}
+        self._warned: set[str] = set()
+
+    @classmethod
+    def own_keys(cls) -> tuple[str, str]:
+        """Return the primary key and the replication key, whatever a catalog says."""
+        return cls.primary_keys[0], str(cls.replication_key)  # type: ignore[index]
+
+    # What differs between the streams
+
+    def complete(self, records: list[dict[str, Any]], page: ExportedPage) -> None:
+        """Add what the items of the API don't have themselves.
+
+        Args:
+            records: The records of a page, their times already converted; they are changed.
+            page: The page that they are from.
+        """
+
+    def samples(self, records: Sequence[dict[str, Any]]) -> Iterable[dict[str, Any]]:
+        """Choose the records that are searched for nested properties the schema does not know.
+
+        To look into all of them would take as long as all the rest.
+
+        Args:
+            records: The records of a page, as they are written.
+        """
+        return records[::100]
+
+    # The page loop
+
+    @override
+    def _sync_records(
+        self, context: Context | None = None, *, write_messages: bool = True
+    ) -> Generator[dict[str, Any], Any, Any]:
+        # The SDK has no hook to write more than one record at a time, and its way of one record
+        # (selection, child contexts, state, message, flush) costs ten times what the rest does.
+        with self.get_record_counter() as counter, self.get_sync_timer():
+            for page, written in self._pages():
+                received = datetime.now(timezone.utc)
+                for name, records in written:
+                    self._tap.message_writer.write_records(
+                        name, records, version=self._stream_version, time_extracted=received
+                    )
+                    counter.increment(len(records))
+                self._move_bookmark(page)
+                self._write_state()
+        self._finalize_state(self.stream_state)
+        self._write_state_message()
+        yield from ()
+
+    @override
+    def _sync_batches(self, batch_config: BatchConfig, context: Context | None = None) -> None:
+        # The SDK's way writes one file for all stream maps of a stream, with records as they are
+        # before selection and maps: what a map hashes or leaves out would be in it.
+        files = BatchWriter(self.tap_name, batch_config)
+        with self.get_record_counter() as counter, self.get_sync_timer():
+            try:
+                for page, written in self._pages():
+                    for name, records in written:
+                        files.add(name, records)
+                        counter.increment(len(records))
+                    self._move_bookmark(page)
+                    if files.full:
+                        self._write_files(files)
+            except Exception:
+                self._write_files(files)  # what came before the error
+                raise
+            self._write_files(files)
+        self._finalize_state(self.stream_state)
+        self._write_state_message()
+
+    def _write_files(self, files: BatchWriter) -> None:
+        config = files.config
+        for name, manifest in files.write():
+            self._tap.write_message(SDKBatchMessage(name, config.encoding, manifest))
+        self._write_state()
+
+    def _pages(self) -> Iterator[tuple[ExportedPage, Iterator[tuple[str, list[dict[str, Any]]]]]]:
+        """Yield each page and its records, by stream, while the page after it is fetched."""
+        plan = self._plan()
+        export = self._new_export()
+        progress = Progress(self.name, self.logger)
+        try:
+            for page in one_ahead(export.pages()):
+                count = len(page.items)
+                yield page, plan.records(page)
+                progress.page(count, page.bookmark.get("replication_key_value"))
+        except FatalAPIError as error:
+            error.args = (f"{self.name}: {error}",)
+            raise
+        finally:
+            self._tap.unknown |= plan.unknown
+        progress.end(export.end)
+
+    def _plan(self) -> RecordPlan:
+        key, replication_key = self.own_keys()
+        rules = Rules(
+            self.name,
+            key,
+            replication_key,
+            self.schema,
+            self.complete,
+            self.samples,
+            self.warn_once,
+        )
+        return RecordPlan(
+            rules,
+            declared=self.effective_schema["properties"],
+            mask=self.mask,
+            stream_maps=self.stream_maps,
+            settings=self.config,
+        )
+
+    def _new_export(self) -> Export:
+        config = self.config
+        bounds = (config.get("start_date"), config.get("end_date"))
+        limits = (config.get("max_records"), self.ABORT_AT_RECORD_COUNT)
+        state = self.stream_state
+        stored = {} if self._full_table else {n: state[n] for n in BOOKMARK if n in state}
+        self._bookmark = stored
+        return Export(
+            self.fetch,
+            order=self.own_keys()[1],
+            bookmark=stored,
+            window=Window(*(None if bound is None else times.parse(bound) for bound in bounds)),
+            unit=config["time_unit"],
+            limit=min((limit for limit in limits if limit), default=math.inf),
+            logger=self.logger,
+        )
+
+    def warn_once(self, kind: str, message: str) -> None:
+        """Log a warning, unless one of its kind was logged before.
+
+        Args:
+            kind: What it is about.
+            message: What to say; the name of the stream is put before it.
+        """
+        if kind not in self._warned:
+            self._warned.add(kind)
+            self.logger.warning("%s: %s", self.name, message)
+
+    # The bookmark
+
+    @property
+    def _full_table(self) -> bool:
+        return self.replication_method == REPLICATION_FULL_TABLE
+
+    def _move_bookmark(self, page: ExportedPage) -> None:
+        if not self._full_table:
+            self._bookmark = page.bookmark
+
+    def _write_state(self) -> None:
+        self.state_manager.is_flushed = False
+        self._write_state_message()
+
+    @override
+    def _write_state_message(self) -> None:
+        # The only place where the state changes: ahead of its message, it would be ahead of the
+        # records whenever something comes between (a batch that is not written yet, a signal).
+        for name in BOOKMARK:
+            self.stream_state.pop(name, None)
+        self.stream_state.update(self._bookmark)
+        super()._write_state_message()
+
+    @override
+    def log_sync_costs(self) -> None:
+        """Tell what the schemas do not know: the SDK calls this when all streams are done."""
+        super().log_sync_costs()
+        self._tap.report_unknown()
