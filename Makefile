@@ -2,10 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-fast lint format bench reliability clean
+.PHONY: demo sandbox test test-fast lint format bench reliability clean
 
 demo: .venv/ready  ## A shop's visitors in a warehouse, twice
 	$(BIN)/python -m dev.demo
+
+sandbox: .venv/ready  ## A stand-in for the Export API; ARGS="--port 5000 --faults 0.1", ARGS=--help
+	$(BIN)/python -m dev.sandbox $(ARGS)
 
 test: .venv/ready  ## All tests
 	$(BIN)/python -m pytest

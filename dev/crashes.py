@@ -51,7 +51,7 @@ class Crashes:
                 self._run(kill=False)
 
     def _run(self, *, kill: bool) -> None:
-        process = launch(self.folder, self.config, self.state)
+        process = launch(self.folder, self.config, state=self.state)
         killed = threading.Event()
         if kill:
             signum = self.random.choice((signal.SIGKILL, signal.SIGTERM))

@@ -22,7 +22,7 @@ from dev.sandbox import Sandbox, World
 from dev.warehouse import differences
 
 if TYPE_CHECKING:
-    from dev.sandbox.server import Request
+    from dev.sandbox import Request
 
 ROOT = Path(__file__).parent.parent
 OUTPUT = ROOT / "output" / "demo"

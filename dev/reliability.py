@@ -5,61 +5,41 @@ Injects faults, kills runs, tries bad inputs, and counts what is lost and what c
 
 from __future__ import annotations
 
-import random
 import subprocess
 import sys
 import tempfile
-from collections import Counter
 from pathlib import Path
-from typing import Any
 
 from dev.crashes import Crashes
 from dev.environments import ROOT
 from dev.expected import STREAMS, expected_records
 from dev.running import run_tap
-from dev.sandbox import Fault, Sandbox, World
-from dev.sandbox.faults import TRANSIENT
+from dev.sandbox import Sandbox, Switches, World
 
 KILLS = 50
 
 
-class Unreliable(Sandbox):
-    """A sandbox in which many requests meet a transient fault, of all kinds."""
-
-    def __init__(self, seed: int, rate: float) -> None:
-        """Make one.
-
-        Args:
-            seed: For what happens when.
-            rate: Share of the requests that fail.
-        """
-        super().__init__(World(seed, visits=60))
-        self.injected: Counter[str] = Counter()
-        self._random = random.Random(seed)
-        self._rate = rate
-
-    def fault(self, request: Any) -> Fault | None:
-        """Return a fault now and then, never three in a row."""
-        del request
-        if self._random.random() >= self._rate:
-            return None
-        kind = self._random.choice([kind for kind in TRANSIENT if kind != "hang"])
-        self.injected[kind] += 1
-        return TRANSIENT[kind]
-
-
 def faults(seed: int, rate: float) -> tuple[int, int, int]:
-    """Export through many faults; return their number, the records, and those lost or doubled."""
-    with tempfile.TemporaryDirectory() as folder, Unreliable(seed, rate) as sandbox:
+    """Export through many faults.
+
+    Args:
+        seed: For the data.
+        rate: Share of the requests that fail.
+
+    Returns:
+        The number of faults, of records, and of records that are lost or doubled.
+    """
+    sandbox = Sandbox(World(seed, visits=60), Switches(faults=rate))
+    with tempfile.TemporaryDirectory() as folder, sandbox:
         output = run_tap(Path(folder), sandbox.config(page_size=25), timeout=600)
-        assert output.code == 0, output.stderr
-        wanted = {stream: expected_records(sandbox.world, stream) for stream in STREAMS}
-        wrong = sum(
-            abs(len(output.records(stream)) - len(wanted[stream]))
-            + (output.records(stream) != wanted[stream])
-            for stream in STREAMS
-        )
-        return sandbox.injected.total(), sum(map(len, wanted.values())), wrong
+    assert output.code == 0, output.stderr
+    wanted = {stream: expected_records(sandbox.world, stream) for stream in STREAMS}
+    wrong = sum(
+        abs(len(output.records(stream)) - len(wanted[stream]))
+        + (output.records(stream) != wanted[stream])
+        for stream in STREAMS
+    )
+    return sandbox.random_faults.injected, sum(map(len, wanted.values())), wrong
 
 
 def kills(end: str, count: int) -> Crashes:

@@ -8,10 +8,13 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from dev.environments import ROOT
 from dev.expected import STREAMS, Record
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TAP = [sys.executable, "-m", "tap_croct"]
 
@@ -68,6 +71,29 @@ def write(path: Path, value: object) -> str:
     return str(path)
 
 
+def arguments(
+    folder: Path,
+    config: dict[str, Any] | None,
+    *args: str,
+    state: object = None,
+    catalog: object = None,
+) -> list[str]:
+    """Write the files that the tap is given; return its arguments.
+
+    Args:
+        folder: Where the files are written.
+        config: Settings for `--config`; none, if nothing is to be given.
+        args: More arguments.
+        state: Content of the file for `--state`: JSON, or text as it is.
+        catalog: Content of the file for `--catalog`: JSON, or text as it is.
+    """
+    options = []
+    for name, value in (("config", config), ("state", state), ("catalog", catalog)):
+        if value is not None:
+            options += [f"--{name}", write(folder / f"{name}.json", value)]
+    return [*options, *args]
+
+
 def run_tap(
     folder: Path,
     config: dict[str, Any] | None,
@@ -77,30 +103,46 @@ def run_tap(
     timeout: float = 60,
     **environment: str,
 ) -> Output:
-    """Run the tap as a process of its own."""
-    command = [*TAP]
-    for name, value in (("config", config), ("state", state), ("catalog", catalog)):
-        if value is not None:
-            command += [f"--{name}", write(folder / f"{name}.json", value)]
+    """Run the tap as a process of its own, in a folder.
+
+    Args:
+        folder: Working directory, and where the files are written.
+        config: See `arguments`.
+        args: See `arguments`.
+        state: See `arguments`.
+        catalog: See `arguments`.
+        timeout: Seconds to wait for its end.
+        environment: More environment variables.
+
+    Raises:
+        subprocess.TimeoutExpired: If it has not ended by then.
+    """
     done = subprocess.run(
-        [*command, *args],
+        [*TAP, *arguments(folder, config, *args, state=state, catalog=catalog)],
         capture_output=True,
         timeout=timeout,
         cwd=folder,
         check=False,
-        env=clean_environment(PYTHONPATH=str(Path.cwd()), **environment),
+        env=clean_environment(PYTHONPATH=str(ROOT), **environment),
     )
     return Output(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
-def launch(folder: Path, config: dict[str, Any], state: Any = None) -> subprocess.Popen[bytes]:
-    command = [*TAP, "--config", write(folder / "config.json", config)]
-    if state is not None:
-        command += ["--state", write(folder / "state.json", state)]
+def launch(
+    folder: Path, config: dict[str, Any], *, state: object = None
+) -> subprocess.Popen[bytes]:
+    """Start the tap as a process; return it with pipes for its output.
+
+    Args:
+        folder: Working directory, and where the files are written.
+        config: See `arguments`.
+        state: See `arguments`.
+    """
     return subprocess.Popen(
-        command,
+        [*TAP, *arguments(folder, config, state=state)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         bufsize=0,
-        env=clean_environment(PYTHONPATH=str(Path.cwd())),
+        cwd=folder,
+        env=clean_environment(PYTHONPATH=str(ROOT)),
     )

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dev.running import Output, run_tap
+from dev.running import run_tap
 from dev.sandbox import Sandbox, Switches, World
+from tests.support.in_process import run_tap_in_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from dev.running import Output
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -41,9 +45,11 @@ def sandbox(start: Callable[..., Sandbox]) -> Sandbox:
 
 @pytest.fixture
 def tap(tmp_path: Path) -> Callable[..., Output]:
-    """Run the tap in an empty folder."""
+    """Run the tap in this process, in an empty folder."""
+    return partial(run_tap_in_process, tmp_path)
 
-    def _tap(config: dict[str, Any] | None, *args: str, **options: Any) -> Output:
-        return run_tap(tmp_path, config, *args, **options)
 
-    return _tap
+@pytest.fixture
+def tap_process(tmp_path: Path) -> Callable[..., Output]:
+    """Run the tap as a process of its own, in an empty folder."""
+    return partial(run_tap, tmp_path)

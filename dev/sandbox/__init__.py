@@ -1,6 +1,8 @@
 """A stand-in for the Export API: a shop with visitors, served over HTTP."""
 
-from dev.sandbox.server import Fault, Sandbox, Switches
+from dev.sandbox.api import Request, Switches
+from dev.sandbox.faults import Fault
+from dev.sandbox.server import Sandbox
 from dev.sandbox.world import World
 
-__all__ = ["Fault", "Sandbox", "Switches", "World"]
+__all__ = ["Fault", "Request", "Sandbox", "Switches", "World"]

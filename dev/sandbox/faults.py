@@ -1,12 +1,44 @@
-"""Faults that are worth a retry, of all kinds."""
+"""Answers that are not the API's usual ones."""
 
 from __future__ import annotations
 
 import gzip
+import random
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from dev.sandbox.server import Fault
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-TRANSIENT = {
+    from dev.sandbox.api import Request
+
+
+@dataclass
+class Fault:
+    """An answer that is not the API's usual one."""
+
+    kind: str = "status"
+    """`status` (the answer is given by `status`, `body` and `headers`), `reset` (the connection
+    breaks), `truncate` (the true answer, its body cut short) or `hang` (no answer for `seconds`)."""
+
+    status: int = 503
+    body: bytes | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+    times: int = 1
+    """How often it happens; -1 for always."""
+
+    when: Callable[[Request], bool] = lambda request: True
+    """For which requests."""
+
+    seen: int = 0
+    """How often it has happened."""
+
+
+_GZIP = {"Content-Encoding": "gzip"}
+_ITEMS = b'{"items":[' + b'{"id":"1"},' * 99 + b'{"id":"2"}]}'
+
+RETRIABLE = {
     "408": Fault(status=408),
     "429": Fault(status=429),
     "500": Fault(status=500),
@@ -19,11 +51,32 @@ TRANSIENT = {
     "cut JSON": Fault(status=200, body=b'{"items":[{"id":"1"},'),
     "HTML": Fault(status=200, body=b"<html>Welcome to the hotel's network</html>"),
     "nothing": Fault(status=200, body=b""),
-    "no UTF-8": Fault(status=200, body=b'{"items":[{"id":"\xff\xfe"}]}'),
-    "broken gzip": Fault(status=200, body=b"no gzip", headers={"Content-Encoding": "gzip"}),
-    "cut gzip": Fault(
-        status=200,
-        body=gzip.compress(b'{"items":[' + b'{"id":"1"},' * 99 + b'{"id":"2"}]}')[:-20],
-        headers={"Content-Encoding": "gzip"},
-    ),
+    "not UTF-8": Fault(status=200, body=b'{"items":[{"id":"\xff\xfe"}]}'),
+    "broken gzip": Fault(status=200, body=b"not gzip", headers=_GZIP),
+    "cut gzip": Fault(status=200, body=gzip.compress(_ITEMS)[:-20], headers=_GZIP),
 }
+"""Faults that a client should retry, by name."""
+
+
+class RandomFaults:
+    """Decides which requests meet a fault, and which one: any that is retriable, but for hanging."""
+
+    def __init__(self, rate: float, seed: int) -> None:
+        """Prepare faults.
+
+        Args:
+            rate: Share of the requests that fail, from 0 to 1.
+            seed: The same seed gives the same faults.
+        """
+        self._rate = rate
+        self._random = random.Random(seed)
+        self._kinds = [fault for name, fault in RETRIABLE.items() if name != "hang"]
+        self.injected = 0
+        """How many faults there were."""
+
+    def draw(self) -> Fault | None:
+        """Return a fault, or nothing: both at random."""
+        if self._random.random() >= self._rate:
+            return None
+        self.injected += 1
+        return replace(self._random.choice(self._kinds))

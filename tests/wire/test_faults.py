@@ -6,6 +6,7 @@ import email.utils
 import re
 import socket
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +15,7 @@ from requests.exceptions import SSLError
 
 from dev.expected import STREAMS, count_by_key, expected_records, moment
 from dev.sandbox import Fault
-from dev.sandbox.faults import TRANSIENT
+from dev.sandbox.faults import RETRIABLE
 from dev.sandbox.world import BEGINNING, DAY
 from tap_croct.errors import RetriableError, describe, retry_after
 from tap_croct.tap import TapCroct
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dev.running import Output
-    from dev.sandbox import Sandbox
-    from dev.sandbox.server import Request
+    from dev.sandbox import Request, Sandbox
 
     Tap = Callable[..., Output]
     Start = Callable[..., Sandbox]
@@ -38,10 +38,9 @@ def retries(output: Output) -> list[str]:
     return [line for line in output.stderr.splitlines() if "; retry " in line]
 
 
-@pytest.mark.parametrize("fault", TRANSIENT.values(), ids=TRANSIENT.keys())
+@pytest.mark.parametrize("fault", RETRIABLE.values(), ids=RETRIABLE.keys())
 def test_transient_trouble_is_retried(sandbox: Sandbox, tap: Tap, fault: Fault) -> None:
-    fault.seen = 0
-    fault.when = second_page
+    fault = replace(fault, when=second_page)
     sandbox.faults = [fault]
     output = tap(sandbox.config(page_size=200, request_timeout=1, max_retries=3))
     assert output.code == 0, output.stderr

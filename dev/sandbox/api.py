@@ -1,0 +1,207 @@
+"""What the Export API answers, as its published contract has it; see `server.py` for HTTP."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dev.sandbox.shop import METADATA
+
+if TYPE_CHECKING:
+    from dev.sandbox.world import World
+
+TYPES_URL = "https://croct.help/sdk/export"
+
+# Not the tap's list: an API that imported it would agree with a wrong one.
+EVENT_TYPES = frozenset(
+    [
+        "userSignedUp",
+        "userSignedIn",
+        "userSignedOut",
+        "tabOpened",
+        "tabUrlChanged",
+        "tabVisibilityChanged",
+        "pageOpened",
+        "pageLoaded",
+        "locationDetected",
+        "clientDetected",
+        "productViewed",
+        "productAbandoned",
+        "cartViewed",
+        "cartModified",
+        "cartAbandoned",
+        "checkoutStarted",
+        "orderPlaced",
+        "goalCompleted",
+        "leadGenerated",
+        "eventOccurred",
+        "nothingChanged",
+        "testGroupAssigned",
+        "slotPersonalized",
+        "audienceMatched",
+        "userClicked",
+        "userScrolled",
+    ]
+)
+
+
+@dataclass
+class Switches:
+    """What the API's sources disagree on, and what else a test may want different."""
+
+    time_unit: str = "milliseconds"
+    """Unit of `start` and `end`: `milliseconds` or `seconds`."""
+
+    end: str = "cursor"
+    """How an export ends: a `cursor` on an empty page, a `null` or an `empty` one with items."""
+
+    api_key: str = "sandbox-key"
+    latency: float = 0.0
+    """Seconds before each answer."""
+
+    indent: int | None = None
+    """Indentation of the bodies, as `json.dumps` takes it."""
+
+    faults: float = 0.0
+    """Share of the requests that meet a random fault, from 0 to 1."""
+
+
+@dataclass
+class Request:
+    """A request as the API saw it."""
+
+    stream: str
+    params: dict[str, list[str]]
+    headers: dict[str, str]
+    status: int = 0
+    items: int = 0
+    time: float = 0.0
+
+    def param(self, name: str) -> str | None:
+        """Return the first value of a query parameter; nothing, if it was not sent."""
+        return self.params.get(name, [None])[0]
+
+
+class Problem(Exception):  # noqa: N818
+    """A problem as RFC 9457 has it."""
+
+    def __init__(self, status: int, title: str, detail: str, kind: str) -> None:
+        """Make a problem.
+
+        Args:
+            status: Status of the answer.
+            title: What kind of problem it is, in words.
+            detail: What is wrong with this request.
+            kind: Last part of the `type`, a URL.
+        """
+        super().__init__(title)
+        self.status = status
+        link = f"{TYPES_URL}/{kind}"
+        self.body = {"type": link, "title": title, "detail": detail, "status": status}
+
+
+class Api:
+    """The Export API of a world."""
+
+    def __init__(self, world: World, switches: Switches) -> None:
+        """Take the data, and how the API behaves."""
+        self.world = world
+        self.switches = switches
+
+    def answer(self, request: Request) -> dict[str, Any]:
+        """Answer a request for a page.
+
+        Args:
+            request: What is asked for; the number of items of the answer is noted in it.
+
+        Returns:
+            The body: `items`, `nextCursor`, and for events `metadata`.
+
+        Raises:
+            Problem: If there is something wrong with the request.
+        """
+        self._check(request)
+        size = _integer(request, "pageSize", 1, 1000) or 100
+        position = _position(request)
+        items, following, more = self._page(request, position, size)
+        request.items = len(items)
+        cursor: str | None = _cursor(request, following)
+        if not more and self.switches.end != "cursor":
+            cursor = None if self.switches.end == "null" else ""
+        body: dict[str, Any] = {"items": items, "nextCursor": cursor}
+        if request.stream == "events":
+            body["metadata"] = METADATA
+        return body
+
+    def _check(self, request: Request) -> None:
+        if request.headers.get("x-api-key") != self.switches.api_key:
+            raise Problem(401, "Unauthorized", "The API key is missing or invalid.", "unauthorized")
+        known = {"pageSize", "cursor", "start", "end"}
+        if request.stream == "events":
+            known.add("events")
+        for name in request.params.keys() - known:
+            raise _invalid(f"Unknown parameter {name}.")
+        for event_type in request.params.get("events", ()):
+            if event_type not in EVENT_TYPES:
+                raise _invalid(f"Unknown event type {event_type}.")
+
+    def _page(
+        self, request: Request, position: int, size: int
+    ) -> tuple[list[dict[str, Any]], int, bool]:
+        """Return a page's items, the position behind them, and whether there are more."""
+        factor = 1000 if self.switches.time_unit == "seconds" else 1
+        start, end = (_integer(request, name, -(2**63), 2**63) for name in ("start", "end"))
+        types = request.params.get("events")
+        log = self.world.logs[request.stream]
+        items: list[dict[str, Any]] = []
+        following = position
+        for index in range(position, len(log.entries)):
+            entry = log.entries[index]
+            if (
+                entry is not None
+                and (start is None or entry[log.order] >= start * factor)
+                and (end is None or entry[log.order] < end * factor)
+                and (types is None or entry["payload"].get("@type") in types)
+            ):
+                if len(items) == size:
+                    return items, following, True
+                items.append(entry)
+            following = index + 1
+        return items, following, False
+
+
+def _cursor(request: Request, position: int) -> str:
+    """Return a cursor with all the characters that a URL has to encode."""
+    return base64.b64encode(b"+/?&" + json.dumps([request.stream, position]).encode()).decode()
+
+
+def _position(request: Request) -> int:
+    cursor = request.param("cursor")
+    if cursor is None:
+        return 0
+    try:
+        stream, position = json.loads(base64.b64decode(cursor, validate=True)[4:])
+    except ValueError:
+        raise _invalid("The cursor is malformed.") from None
+    if stream != request.stream:
+        raise _invalid("The cursor belongs to another export.")
+    return int(position)
+
+
+def _invalid(detail: str) -> Problem:
+    return Problem(400, "Invalid input", detail, "invalid-input")
+
+
+def _integer(request: Request, name: str, low: int, high: int) -> int | None:
+    text = request.param(name)
+    if text is None:
+        return None
+    try:
+        value = int(text)
+    except ValueError:
+        raise _invalid(f"{name} must be an integer.") from None
+    if not low <= value <= high:
+        raise _invalid(f"{name} must be from {low} to {high}.")
+    return value
