@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo sandbox test test-fast lint format bench reliability clean
+.PHONY: demo sandbox test test-fast lint format bench reliability dictionary clean
 
 demo: .venv/ready  ## A shop's visitors in a warehouse, twice
 	$(BIN)/python -m dev.demo
@@ -30,6 +30,9 @@ bench: .venv/ready  ## How fast the tap is, in ratios
 
 reliability: .venv/ready  ## Faults, kills and bad inputs, counted
 	$(BIN)/python -m dev.reliability
+
+dictionary: .venv/ready  ## Write docs/streams.md from the schemas
+	$(BIN)/python -m dev.dictionary
 
 .venv/ready: pyproject.toml dev/requirements/tap.txt
 	@echo "Installing into .venv …"

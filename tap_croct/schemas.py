@@ -311,6 +311,36 @@ PAYLOADS: dict[str, tuple[th.Property[Any], ...]] = {
 }
 """The event types, each with the properties that its payload has beside ``@type``."""
 
+EVENT_DESCRIPTIONS = {
+    "userSignedUp": "A user signs up",
+    "userSignedIn": "A user signs in, or your application identifies an anonymous user",
+    "userSignedOut": "A user signs out, or your application makes the user anonymous again",
+    "tabOpened": "A user opens the site in a new browser tab",
+    "tabUrlChanged": "The URL of the tab changes: the user navigates",
+    "tabVisibilityChanged": "A user switches to or away from the tab, or minimizes the window",
+    "pageOpened": "A user opens a page; once per page, before it has loaded",
+    "pageLoaded": "A page has loaded",
+    "locationDetected": "Croct detects where the user is",
+    "clientDetected": "Croct detects the user's browser and device",
+    "productViewed": "A user views a product",
+    "productAbandoned": "A session ends with a product left in the cart; one event per product",
+    "cartViewed": "A user views the cart",
+    "cartModified": "A user adds, changes or removes an item of the cart",
+    "cartAbandoned": "A session ends with a cart that did not become an order",
+    "checkoutStarted": "A user starts the checkout",
+    "orderPlaced": "A user places an order",
+    "goalCompleted": "A user reaches a goal that your application tracks",
+    "leadGenerated": "A user becomes a lead, such as by sending a form",
+    "eventOccurred": "A custom event of your application happens",
+    "nothingChanged": "A user becomes inactive",
+    "testGroupAssigned": "A user is assigned to a test group (contracts up to 0.3)",
+    "slotPersonalized": "A slot shows personalized content to a user",
+    "audienceMatched": "A user matches one or more audiences",
+    "userClicked": "A user clicks somewhere on a page",
+    "userScrolled": "A user scrolls a page",
+}
+"""When an event of each type happens."""
+
 EVENT_TYPES = tuple(PAYLOADS)
 
 _PAYLOAD = {prop.name: prop for properties in PAYLOADS.values() for prop in properties}

@@ -1,0 +1,57 @@
+"""The plugin definition brings the tap into a Meltano project with one command."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from dev.environments import ROOT, environment
+from dev.running import clean_environment
+from tap_croct.tap import TapCroct
+
+DEFINITION = Path("plugins") / "extractors" / "tap-croct.yml"
+
+
+def meltano(folder: Path, *args: str) -> str:
+    done = subprocess.run(
+        [environment("meltano") / "meltano", *args],
+        cwd=folder,
+        capture_output=True,
+        check=False,
+        text=True,
+        env=clean_environment(NO_COLOR="1", MELTANO_SEND_ANONYMOUS_USAGE_STATS="false"),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_the_definition_is_the_entry_of_meltano_yml() -> None:
+    """And a test of Meltano holds that entry equal to the settings."""
+    (entry,) = yaml.safe_load((ROOT / "meltano.yml").read_text())["plugins"]["extractors"]
+    definition = yaml.safe_load((ROOT / DEFINITION).read_text())
+    assert definition == {**entry, "pip_url": "../tap-croct"}
+    assert next(iter(definition)) == "name"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [["tap-croct"], ["extractor", "tap-croct"]])
+def test_it_is_added_from_a_clone_beside_the_project(tmp_path: Path, words: list[str]) -> None:
+    (tmp_path / "tap-croct").symlink_to(ROOT)
+    meltano(tmp_path, "init", "my-project")
+    project = tmp_path / "my-project"
+    meltano(project, "add", "--from-ref", str(Path("..") / "tap-croct" / DEFINITION), *words)
+    plugins: dict[str, Any] = yaml.safe_load((project / "meltano.yml").read_text())["plugins"]
+    (extractor,) = plugins["extractors"]
+    assert extractor == yaml.safe_load((ROOT / DEFINITION).read_text())
+    # Meltano 4 takes the old form's type for the name of a second plugin.
+    assert ("utilities" in plugins) is (words != ["tap-croct"])
+    assert f"{TapCroct.name} v{TapCroct.plugin_version}," in meltano(
+        project, "invoke", "tap-croct", "--version"
+    )
+    listed = meltano(project, "config", "list", "--all", "tap-croct")
+    for name in TapCroct.config_jsonschema["properties"]:
+        assert f"TAP_CROCT_{name.upper()}" in listed
