@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Brings what is new into warehouse.duckdb. Run it in the folder that has config.json, one run at a
+# time; state.json is what connects one run with the next.
+set -euo pipefail
+sql=$(dirname "$0")/load.sql
+
+[ -s state.json ] || echo '{}' > state.json
+
+# A failed export is loaded as far as it came, with the state that belongs to it; the script still
+# ends with the tap's exit code.
+code=0
+tap-croct --config config.json --state state.json > croct.jsonl || code=$?
+
+python -c 'import sys, duckdb; duckdb.connect("warehouse.duckdb").execute(open(sys.argv[1]).read())' "$sql"
+
+if [ -s state.json.new ]; then mv state.json.new state.json; fi
+exit "$code"
