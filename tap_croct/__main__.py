@@ -19,6 +19,7 @@ def main() -> None:
     from tap_croct import tap  # noqa: PLC0415 - takes half a second, in which signals arrive, too
 
     gc.freeze()
+    gc.set_threshold(100_000)  # records make no cycles: looking for them is a fifth of an export
     gc.enable()
     tap.main()
 

@@ -19,7 +19,7 @@ from msgspec import Raw
 from tap_croct import times
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 _CHECK_SIZE = 1 << 14  # bytes
 _SURROGATE = re.compile(rb"\\u[dD]")
@@ -134,13 +134,30 @@ def _check_utf8(body: bytes) -> None:
 # Columns
 
 
-def column(values: Iterable[object]) -> bytes:
+def column(values: Sequence[Any]) -> bytes:
     """Join values to a JSON list.
 
     Args:
         values: Undecoded values pass as they are, others are encoded.
     """
-    return b"[%b]" % b",".join([v if type(v) is Raw else encode(v) for v in values])
+    try:
+        return b"[%b]" % b",".join(values)
+    except TypeError:  # not all of them are `Raw`
+        return b"[%b]" % b",".join([v if type(v) is Raw else encode(v) for v in values])
+
+
+def having(rows: Sequence[dict[str, Any]], name: str) -> tuple[Sequence[dict[str, Any]], list[Any]]:
+    """Return the records that have a property, and its values.
+
+    Args:
+        rows: Records.
+        name: The property.
+    """
+    try:
+        return rows, [row[name] for row in rows]
+    except KeyError:
+        holders = [row for row in rows if name in row]
+        return holders, [row[name] for row in holders]
 
 
 def decode(value: object) -> Any:
@@ -163,12 +180,12 @@ def decode_column(rows: Sequence[dict[str, Any]], name: str) -> None:
         rows: Records; they are changed. A value that no parser takes stays undecoded.
         name: The property.
     """
-    holders = [row for row in rows if name in row]
+    holders, values = having(rows, name)
     found: list[Any]
     try:
-        found = _values(column([row[name] for row in holders]))
+        found = _values(column(values))
     except (msgspec.ValidationError, ArithmeticError, RecursionError):
-        found = [_decoded(row[name]) for row in holders]
+        found = [_decoded(value) for value in values]
     for row, value in zip(holders, found, strict=True):
         row[name] = value
 
@@ -213,7 +230,7 @@ def number(value: object) -> Any:
         return Decimal("Infinity")
 
 
-def open_objects(rows: Iterable[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+def open_objects(rows: Sequence[dict[str, Any]], name: str) -> list[dict[str, Any]]:
     """Open one level of a property in many rows: its own properties stay undecoded.
 
     Args:
@@ -223,11 +240,11 @@ def open_objects(rows: Iterable[dict[str, Any]], name: str) -> list[dict[str, An
     Returns:
         Those dicts, of the rows in which it is an object.
     """
-    holders = [row for row in rows if name in row]
+    holders, values = having(rows, name)
     try:
-        opened = _objects(column([row[name] for row in holders]))
+        opened = _objects(column(values))
     except msgspec.ValidationError:
-        opened = [_opened(row[name]) for row in holders]
+        opened = [_opened(value) for value in values]
     objects = []
     for row, value in zip(holders, opened, strict=True):
         if value is not None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from singer_sdk.exceptions import FatalAPIError
 
 from tap_croct import times
-from tap_croct.decoding import milliseconds
+from tap_croct.decoding import having, milliseconds
 from tap_croct.errors import ApiError, CursorRejectedError
 from tap_croct.pagination import CursorPaginator
 
@@ -218,7 +218,7 @@ class Export:
 
 def _latest(page: Page, name: str) -> int | None:
     """Return the latest time of a page, in milliseconds since the epoch; None without one."""
-    found = milliseconds([item[name] for item in page.items if name in item])
+    found = milliseconds(having(page.items, name)[1])
     known = [ms for ms in found if ms is not None and times.FIRST_MS <= ms <= times.LAST_MS]
     return max(known, default=None)
 

@@ -11,10 +11,9 @@ from tap_croct.schemas import ADDITIONAL, undeclared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from collections.abc import Set as AbstractSet
 
 
-def move_undeclared(rows: Iterable[dict[str, Any]], declared: AbstractSet[str]) -> bool:
+def move_undeclared(rows: Iterable[dict[str, Any]], declared: frozenset[str]) -> bool:
     """Move the properties that the schema lacks into `additionalProperties`.
 
     Args:
@@ -24,12 +23,12 @@ def move_undeclared(rows: Iterable[dict[str, Any]], declared: AbstractSet[str]) 
     Returns:
         Whether there were any.
     """
-    moved = False
+    if declared.issuperset(set().union(*rows)):
+        return False
     for row in rows:
         if not row.keys() <= declared:
             row[ADDITIONAL] = {name: row.pop(name) for name in [*row] if name not in declared}
-            moved = True
-    return moved
+    return True
 
 
 class Unknown:

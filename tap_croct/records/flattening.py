@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk.helpers._flattening import flatten_key
 
-from tap_croct.decoding import column, decode_column, encode
+from tap_croct.decoding import column, decode_column, encode, having
 from tap_croct.schemas import ADDITIONAL
 
 if TYPE_CHECKING:
@@ -119,6 +119,6 @@ def decode_nested(rows: list[dict[str, Any]]) -> None:
         rows: Records; they are changed. A value that no parser takes stays undecoded.
     """
     for name in set().union(*rows):
-        text = column([row[name] for row in rows if name in row])
+        text = column(having(rows, name)[1])
         if b"{" in text or text.count(b"[") > 1:
             decode_column(rows, name)

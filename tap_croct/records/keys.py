@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tap_croct.decoding import column, decode
+from tap_croct.decoding import column, decode, having
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,9 +27,9 @@ def ensure_keys(rows: list[dict[str, Any]], name: str) -> bool:
     Returns:
         Whether there were any.
     """
-    found = [row[name] for row in rows if name in row]
-    text = column(found)
-    if len(found) == len(rows) and not any(absent in text for absent in _NO_KEY):
+    holders, values = having(rows, name)
+    text = column(values)
+    if len(holders) == len(rows) and not any(absent in text for absent in _NO_KEY):
         return False
     derived = False
     for row in rows:

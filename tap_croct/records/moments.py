@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from tap_croct import times
-from tap_croct.decoding import integers, number, open_objects
+from tap_croct.decoding import having, integers, number, open_objects
 
 Paths = dict[str, "Paths | None"]
 """Names of properties that are times (None), and of objects with times in them."""
@@ -38,18 +38,19 @@ def convert_times(rows: list[dict[str, Any]], paths: Paths) -> bool:
     lost = False
     for name, below in paths.items():
         if below is None:
-            lost |= _convert([row for row in rows if name in row], name)
+            lost |= _convert(rows, name)
         else:
             lost |= convert_times(open_objects(rows, name), below)
     return lost
 
 
 def _convert(rows: list[dict[str, Any]], name: str) -> bool:
+    holders, values = having(rows, name)
     try:
-        texts = times.to_rfc3339s(integers([row[name] for row in rows]))
+        texts = times.to_rfc3339s(integers(values))
     except (OverflowError, msgspec.ValidationError):
-        return sum(_convert_one(row, name) for row in rows) > 0  # all of them
-    for row, text in zip(rows, texts, strict=True):
+        return sum(_convert_one(row, name) for row in holders) > 0  # all of them
+    for row, text in zip(holders, texts, strict=True):
         row[name] = text
     return False
 

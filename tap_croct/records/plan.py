@@ -35,8 +35,7 @@ class Rules:
         replication_key: The property that holds the time by which the API orders the records.
         schema: The tap's own schema.
         complete: Adds to the records of a page what the items of the API don't have themselves.
-        samples: Chooses the records of a page that are searched for what the schema lacks: to look
-            into all of them would take as long as all the rest.
+        samples: Chooses the records of a page that are searched for what the schema lacks.
         warn_once: Logs a warning, unless one of its kind (the first argument) was logged before.
     """
 

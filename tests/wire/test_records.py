@@ -52,7 +52,8 @@ def edit(sandbox: Sandbox, stream: str, index: int, **values: Any) -> dict[str, 
         (None, None),
         ("1815-12-10", "1815-12-10"),
         (True, True),
-        (1.5, 1.5),
+        (1.5, None),
+        (1e30, None),
         (-125.0, "1969-12-31T23:59:59.875Z"),
     ],
 )
@@ -61,8 +62,8 @@ def test_times(sandbox: Sandbox, tap: Callable[..., Output], ms: object, text: o
     edit(sandbox, "users", 1, birthDate=ms)
     output = tap(sandbox.config())
     assert [user["birthDate"] for user in output.records("users")[:2]] == [text, text]
-    lost = isinstance(ms, int) and text is None
-    assert output.stderr.count("before year 1 or after 9999") == lost
+    lost = isinstance(ms, (int, float)) and text is None
+    assert output.stderr.count("not a time from year 1 to 9999") == lost
 
 
 def test_a_time_that_no_calendar_has_is_no_bookmark(
@@ -191,7 +192,11 @@ class TestWhatTheSchemaDoesNotKnow:
         edit(sandbox, "users", 0, address={"street": "x", "floor": 3})
         output = tap(sandbox.config(page_size=page_size))
         for stream in STREAMS:
-            assert output.records(stream) == expected_records(sandbox.world, stream)
+            wanted = expected_records(sandbox.world, stream)
+            for record in wanted:
+                if "mood" in record:
+                    record["additionalProperties"] = {"mood": record.pop("mood")}
+            assert output.records(stream) == wanted
         (warning,) = [line for line in output.stderr.splitlines() if "schemas do not know" in line]
         assert warning.split(": ", 1)[1].split(", ") == [
             "event type giftWrapped",
