@@ -1,0 +1,105 @@
+"""What the tap documents about its records, written without the tap.
+
+This is the one place that knows where the tap means to differ from the SDK's own way:
+
+- Each item of the API is converted (`record_of`): times, the event's type, the response's metadata,
+  lists that were strings, the key of an item that has none, and undeclared properties at the top,
+  which move into the column `additionalProperties`.
+- Flattened (`settled`), objects that are null have no column and are left out; everything else
+  that has no column moves into `additionalProperties`, too.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from decimal import Decimal
+from typing import Any
+
+from dev.expected import KEYS, moment
+from tap_croct import schemas
+
+Json = dict[str, Any]
+
+ADDITIONAL = "additionalProperties"
+MOVES = ADDITIONAL in schemas.EVENT["properties"]
+
+TIMES = {
+    "events": [("timestamp",)],
+    "sessions": [("closeTime",), ("window", "start"), ("window", "end")],
+    "users": [("lastModifiedTime",), ("birthDate",)],
+}
+_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "croct.com")
+
+
+def record_of(stream: str, item: Json, metadata: object, schema: Json) -> Json:
+    """Return the record of an item, before selection, stream maps and flattening.
+
+    Args:
+        stream: Name of the stream.
+        item: The item as the API gave it; it is changed.
+        metadata: What the response says about itself.
+        schema: The stream's schema.
+    """
+    key = KEYS[stream]
+    if item.get(key) in (None, ""):
+        item.pop(key, None)
+        item[key] = str(uuid.uuid5(_NAMESPACE, canonical(item)))
+    for path in TIMES[stream]:
+        _convert_time(item, path)
+    if stream == "events":
+        payload = item.get("payload")
+        payload = payload if isinstance(payload, dict) else {}
+        item["eventType"] = payload.get("@type", payload.get("type"))
+        item["metadata"] = metadata
+    elif stream == "users":
+        for name in ("activities", "interests"):
+            if isinstance(item.get(name), str):
+                item[name] = [item[name]]
+    undeclared = [name for name in item if name not in schema["properties"]]
+    if MOVES and undeclared:
+        item[ADDITIONAL] = {name: item.pop(name) for name in undeclared}
+    return item
+
+
+def settled(record: Json, columns: Json) -> Json:
+    """Return a flattened record as the tap has it.
+
+    Args:
+        record: A flattened record.
+        columns: The properties of its flattened schema.
+    """
+    kept = {name: value for name, value in record.items() if name in columns}
+    others = {
+        name: value for name, value in record.items() if name not in columns and value is not None
+    }
+    if not MOVES:
+        return {**kept, **others}
+    if others and ADDITIONAL in columns:
+        before = json.loads(kept.get(ADDITIONAL) or "{}", parse_float=Decimal)
+        kept[ADDITIONAL] = canonical({**before, **others})
+    return kept
+
+
+def canonical(value: Any) -> str:
+    """Encode JSON with sorted properties, without spaces, numbers as they are."""
+    if isinstance(value, dict):
+        inner = (f"{canonical(name)}:{canonical(value[name])}" for name in sorted(value))
+        return f"{{{','.join(inner)}}}"
+    if isinstance(value, list):
+        return f"[{','.join(map(canonical, value))}]"
+    return str(value) if isinstance(value, Decimal) else json.dumps(value, ensure_ascii=False)
+
+
+def _convert_time(item: Json, path: tuple[str, ...]) -> None:
+    *parents, name = path
+    holder: Any = item
+    for parent in parents:
+        holder = holder.get(parent) if isinstance(holder, dict) else None
+    value = holder.get(name) if isinstance(holder, dict) else None
+    if not isinstance(value, int) or isinstance(value, bool):
+        return
+    try:
+        holder[name] = moment(value)
+    except OverflowError:
+        holder[name] = None

@@ -1,0 +1,339 @@
+"""What the comparison with the SDK's own way is tried with: strategies for hypothesis."""
+
+from __future__ import annotations
+
+import copy
+from collections import defaultdict
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cache
+from typing import Any
+
+import simplejson
+from hypothesis import strategies as st
+
+from dev.expected import KEYS, STREAMS
+from dev.sandbox import World
+from dev.sandbox.world import METADATA
+from tests.support.converted import TIMES
+from tests.support.oracle import Pages, catalog
+
+Json = dict[str, Any]
+Path = tuple[str | int, ...]
+
+
+@dataclass
+class Case:
+    """What a run is made with; hypothesis prints it when the outcomes differ."""
+
+    stream: str
+    config: Json
+    selection: dict[tuple[str, ...], bool] | None
+    """Breadcrumbs of one stream's catalog entry, selected or not; None for no catalog."""
+
+    deselected: list[str]
+    """Streams that the catalog deselects."""
+
+    items: list[Json]
+    page_size: int
+    ascii: bool
+    """Whether the response escapes everything else."""
+
+    exponent: str
+    """`e` or `E`, as numbers of the response have it."""
+
+    def catalog(self) -> Json | None:
+        """Return the catalog of the run."""
+        if self.selection is None:
+            return None
+        result = catalog()
+        for entry in result["streams"]:
+            name = entry["tap_stream_id"]
+            for metadata in entry["metadata"]:
+                breadcrumb = tuple(metadata["breadcrumb"])
+                if not breadcrumb:
+                    metadata["metadata"]["selected"] = name not in self.deselected
+                elif name == self.stream and breadcrumb in self.selection:
+                    metadata["metadata"]["selected"] = self.selection[breadcrumb]
+        return result
+
+    def pages(self) -> Pages:
+        """Return the bodies of the responses."""
+        pages: Pages = {name: [_body([], None, self)] for name in STREAMS}
+        starts = range(0, len(self.items), self.page_size)
+        pages[self.stream] = [
+            _body(self.items[start : start + self.page_size], str(number), self)
+            for number, start in enumerate(starts, start=1)
+        ]
+        pages[self.stream].append(_body([], None, self))
+        return pages
+
+
+def _body(items: list[Json], cursor: str | None, case: Case) -> bytes:
+    page: Json = {"items": items, "nextCursor": cursor}
+    if case.stream == "events":
+        page["metadata"] = METADATA
+    text = simplejson.dumps(page, use_decimal=True, ensure_ascii=case.ascii)
+    # In texts, too: what the case prints is not what is compared, the body is.
+    return text.replace("E", case.exponent).encode()
+
+
+# Values
+
+TEXTS = [
+    "", "\x00", "a\x00b", "a\u2028b\u2029", "\\ud83d", '"', "\\", "😀", "é", "\x1b[31m", "{}", "[1,",
+    "1.50", "</script>", "\r\n", "\x7f\x85", "\ufffd\uffff", "𐏿", "x" * 3000, "null",
+]  # fmt: skip
+NUMBERS: list[Any] = [
+    0, -1, 2**53 + 1, 2**63, 12345678901234567890, -(10**40),
+    *map(Decimal, ("1.50", "59.90", "1E-7", "0.1234567890123456789", "-0.0", "1E+400", "100.0")),
+]  # fmt: skip
+NAMES = [
+    "new", "giftWrap", "a b", "ü.x", "x__y", "_", "record", "type", "properties", "x" * 80,
+    "new.", "self", "id2", "config",
+]  # fmt: skip
+WRONG: list[Any] = ["text", 7, True, {}, {"a": {"b": {"c": 1}}}, [], [1, {"b": None}], [[]], "{"]
+WRONG_TIMES: list[Any] = ["text", {}, {"a": 1}, [], None, "1815-12-10"]
+MOMENTS: list[Any] = [
+    0, -1, 1767225600664, -62_135_596_800_000, -62_135_596_800_001, 253_402_300_799_999,
+    253_402_300_800_000, 10**30, None, "1815-12-10",
+]  # fmt: skip
+
+text = st.sampled_from(TEXTS) | st.text(st.characters(codec="utf-8"), max_size=4)
+scalars = (
+    st.none() | st.booleans() | st.integers() | st.sampled_from(NUMBERS) | text
+    | st.decimals(allow_nan=False, allow_infinity=False)
+)  # fmt: skip
+names = st.sampled_from(NAMES) | st.text(st.characters(codec="utf-8"), max_size=3)
+anything = st.recursive(
+    scalars,
+    lambda children: st.lists(children, max_size=3) | st.dictionaries(names, children, max_size=3),
+    max_leaves=6,
+)
+
+
+@cache
+def ordinary(stream: str) -> list[list[Json]]:
+    """Return a world's items, by kind: events by their type."""
+    kinds: dict[str, list[Json]] = defaultdict(list)
+    for item in World(seed=5, visits=40).items(stream):
+        kind = item["payload"]["@type"] if stream == "events" else str(item.get("email") is None)
+        kinds[kind].append(item)
+    return [items[:12] for items in kinds.values()]
+
+
+def _places(value: Any, path: Path = ()) -> list[Path]:
+    children = value.items() if isinstance(value, dict) else enumerate(value)
+    found: list[Path] = []
+    for name, child in children:
+        found.append((*path, name))
+        if isinstance(child, (dict, list)):
+            found += _places(child, (*path, name))
+    return found
+
+
+def _at(item: Json, path: Path) -> Any:
+    for step in path:
+        item = item[step]  # type: ignore[index]
+    return item
+
+
+def _change(draw: st.DrawFn, stream: str, item: Json) -> None:
+    """Change something about an item, anywhere in it."""
+    kind = draw(st.sampled_from(["missing", "null", "wrong", "new", "leaf", "time", "key", "free"]))
+    if kind == "time":
+        *parents, name = draw(st.sampled_from(TIMES[stream]))
+        holder = item.get(parents[0]) if parents else item
+        if isinstance(holder, dict):
+            holder[name] = draw(st.sampled_from(MOMENTS))
+    elif kind == "key":
+        item[KEYS[stream]] = draw(st.sampled_from([None, "", 5, "é", "same"]))
+    elif kind == "new":
+        holders = [path for path in [(), *_places(item)] if isinstance(_at(item, path), dict)]
+        _at(item, draw(st.sampled_from(holders)))[draw(names)] = draw(anything)
+    elif kind == "free":
+        free = [p for p in _places(item) if p[-1] in {"attributes", "customAttributes", "details",
+                                                      "metadata", "taxes", "costs"}]  # fmt: skip
+        if free:
+            _replace(item, draw(st.sampled_from(free)), draw(st.dictionaries(names, anything)))
+    elif places := _places(item):
+        _change_at(draw, kind, stream, item, draw(st.sampled_from(places)))
+
+
+def _change_at(draw: st.DrawFn, kind: str, stream: str, item: Json, path: Path) -> None:
+    is_time = path in TIMES[stream]
+    if kind == "missing":
+        del _at(item, path[:-1])[path[-1]]
+    elif kind == "null":
+        _replace(item, path, None)
+    elif kind == "leaf" and isinstance(_at(item, path), str):
+        _replace(item, path, draw(text))
+    elif kind == "leaf" and not is_time:
+        _replace(item, path, draw(st.sampled_from(NUMBERS)))
+    else:
+        _replace(item, path, draw(st.sampled_from(WRONG_TIMES if is_time else WRONG)))
+
+
+def _replace(item: Json, path: Path, value: Any) -> None:
+    _at(item, path[:-1])[path[-1]] = copy.deepcopy(value)
+
+
+@st.composite
+def items_of(draw: st.DrawFn, stream: str) -> Json:
+    """Items as a shop has them, or under an old contract, most of them with something changed."""
+    item = copy.deepcopy(draw(st.sampled_from(draw(st.sampled_from(ordinary(stream))))))
+    if draw(st.integers(0, 9)) == 0:
+        if stream == "events":
+            item["payload"]["type"] = item["payload"].pop("@type")
+            item.pop("id")
+        else:
+            item |= {"activities": "climbing", "interests": ""}
+    for _ in range(draw(st.sampled_from([0, 0, 1, 1, 2, 4]))):
+        _change(draw, stream, item)
+    return item
+
+
+# Stream maps
+
+EXPRESSIONS = {
+    "events": [
+        "payload.get('cart')", "payload.get('url') if payload else None", "payload",
+        "payload['@type']", "_['payload'].get('cart', {}).get('total')", "len(payload)",
+        "eventType.upper() if eventType else None", "context.get('metadata', {}).get('release')",
+        "str(timestamp)", "metadata.get('workspaceSlug')", "_['context']", "sessionId + userId",
+        "record.get('payload', {}).get('order', {}).get('total')", "md5(sessionId)",
+        "float(payload.get('cart', {}).get('total', 0))",
+    ],
+    "sessions": [
+        "window['start'][:10]", "_.get('location')", "location['coordinates']['latitude'] * 2",
+        "statistics.get('pageViews') + 1", "client['browser'].get('name')", "window",
+        "attributes.get('visits')", "referrer.split('/')[2] if referrer else None",
+        "record['campaign'].get('name')", "md5(userId)", "closeTime[:10]",
+    ],
+    "users": [
+        "sha256(email) if email else None", "_['email']", "firstName", "interests",
+        "firstName[0] if firstName else None", "address.get('country')", "statistics['orders'] + 1",
+        "customAttributes.get('score')", "len(activities or [])", "md5(phone or '')",
+        "json.dumps(statistics)", "birthDate[:4] if birthDate else None", "bool(email)",
+    ],
+}  # fmt: skip
+EVERYWHERE = [
+    "record", "_", "len(_)", "'constant'", "1", "1.5", "__stream_name__", "config['salt']",
+    "__original_stream_name__", "{'a': 1, 'b': [userId]}", "None", "'email' in _", "userId",
+    "sha256(config['salt'] + str(userId))", "int('7')", "datetime.date(2026, 1, 1).isoformat()",
+]  # fmt: skip
+CHANGES = ["self", "str(self)", "sha256(str(self))", "self if self else None", "'redacted'"]
+FILTERS = {
+    "events": ["eventType != 'pageOpened'", "payload.get('cart')", "'cart' in payload"],
+    "sessions": ["statistics['orders'] > 0", "referrer", "_.get('campaign')"],
+    "users": ["email", "_['statistics'].get('orders', 0) > 0", "externalUserId is not None"],
+}
+
+
+@st.composite
+def maps_of(draw: st.DrawFn, stream: str, declared: list[str]) -> Json:
+    """Stream maps of a stream, none of them for a property that it does not have."""
+    pool = st.sampled_from(EXPRESSIONS[stream] + EVERYWHERE)
+    result: Json = {}
+    others = [name for name in declared if name != KEYS[stream]]
+    for name in draw(st.lists(st.sampled_from(others), max_size=2, unique=True)):
+        result[name] = draw(st.sampled_from([None, "__NULL__", *CHANGES]))
+    for name in draw(st.lists(st.sampled_from(["added", "other", "sum"]), max_size=2, unique=True)):
+        result[name] = draw(pool)
+    if draw(st.integers(0, 3)) == 0:
+        result[draw(st.sampled_from(others))] = draw(pool)
+    if draw(st.integers(0, 2)) == 0:
+        result["__filter__"] = draw(st.sampled_from([*FILTERS[stream], "userId", "False", "1"]))
+    if draw(st.integers(0, 4)) == 0:
+        result["__else__"] = draw(st.sampled_from([None, "__NULL__"]))
+    if draw(st.integers(0, 4)) == 0:
+        keys = [name for name in declared if result.get(name, "") not in (None, "__NULL__")]
+        if "__else__" in result:
+            keys = [name for name in keys if name in result] or ["added"]
+            result.setdefault(keys[0], "userId")
+        result["__key_properties__"] = draw(st.sampled_from([[], [keys[0]], keys[:2]]))
+    elif "__else__" in result:
+        result[KEYS[stream]] = KEYS[stream]
+    return result
+
+
+@st.composite
+def stream_maps(draw: st.DrawFn, stream: str, declared: list[str]) -> Json:
+    """A setting `stream_maps`."""
+    result: Json = {}
+    if draw(st.integers(0, 3)):
+        own = draw(maps_of(stream, declared))
+        if draw(st.integers(0, 3)) == 0:
+            own["__alias__"] = draw(st.sampled_from(["renamed", "'croct_' + __stream_name__"]))
+        result[draw(st.sampled_from([stream, stream, f"{stream[:3]}*"]))] = own
+    for alias in draw(st.sampled_from([[], [], ["copies"], ["copies", "more"]])):
+        result[alias] = {"__source__": stream, **draw(maps_of(stream, declared))}
+    if draw(st.integers(0, 9)) == 0:
+        result["__else__"] = None
+    if draw(st.integers(0, 19)) == 0:
+        result[stream] = draw(st.sampled_from([None, "__NULL__"]))
+    return result
+
+
+# Settings and catalogs
+
+
+@st.composite
+def configs(draw: st.DrawFn, stream: str, declared: list[str]) -> Json:
+    """Settings that change what goes out."""
+    config: Json = {}
+    if draw(st.booleans()):
+        config["stream_maps"] = draw(stream_maps(stream, declared))
+        config["stream_map_config"] = {"salt": "pepper"}
+    if draw(st.booleans()):
+        config["flattening_enabled"] = True
+        config["flattening_max_depth"] = draw(st.sampled_from([0, 1, 2, 3, 3, 4, 5]))
+        if draw(st.integers(0, 2)) == 0:
+            config["flattening_max_key_length"] = draw(st.sampled_from([25, 40, 63, 127]))
+        if draw(st.integers(0, 2)) == 0:
+            config["flattening_separator"] = draw(st.sampled_from([".", "_", "-", "__"]))
+    return config
+
+
+@cache
+def entries() -> dict[str, Json]:
+    """Return the entries of the discovered catalog, by stream."""
+    return {entry["tap_stream_id"]: entry for entry in catalog()["streams"]}
+
+
+@st.composite
+def cases(draw: st.DrawFn, batches: str) -> Case:
+    """Cases of all kinds.
+
+    Args:
+        draw: Given by hypothesis.
+        batches: The folder of batch files, as a URL.
+    """
+    stream = draw(st.sampled_from(["events", "events", "sessions", "users"]))
+    entry = entries()[stream]
+    config = draw(configs(stream, list(entry["schema"]["properties"])))
+    selection = None
+    deselected: list[str] = []
+    if draw(st.booleans()):
+        breadcrumbs = [tuple(m["breadcrumb"]) for m in entry["metadata"] if m["breadcrumb"]]
+        chosen = st.lists(st.sampled_from(breadcrumbs), max_size=8, unique=True)
+        selection = {name: draw(st.integers(0, 3)) == 0 for name in draw(chosen)}
+        may_go = STREAMS if "stream_maps" not in config else set(STREAMS) - {stream}
+        if draw(st.integers(0, 3)) == 0:
+            deselected = [draw(st.sampled_from(sorted(may_go)))]
+    if draw(st.integers(0, 4)) == 0:
+        config["batch_config"] = {
+            "encoding": {"format": "jsonl", "compression": "gzip"},
+            "storage": {"root": batches},
+            "batch_size": draw(st.sampled_from([1, 2, 3, 1000])),
+        }
+    return Case(
+        stream,
+        config,
+        selection,
+        deselected,
+        items=draw(st.lists(items_of(stream), min_size=1, max_size=6)),
+        page_size=draw(st.sampled_from([1, 2, 1000])),
+        ascii=draw(st.booleans()),
+        exponent=draw(st.sampled_from(["e", "E"])),
+    )

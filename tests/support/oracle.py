@@ -1,0 +1,345 @@
+"""The SDK's own way with records, to compare the tap's output with.
+
+`Reference` is a tap as the SDK's documentation describes one: streams whose `get_records` yields
+the records, everything else left to the SDK. `outcome` runs it, or the tap under test, in this
+process, on the same pages; `differences` compares two outcomes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import gzip
+import io
+import json
+import logging
+from collections import defaultdict
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+from urllib.parse import parse_qs, urlsplit
+from urllib.request import url2pathname
+
+import requests
+import urllib3
+from requests.adapters import BaseAdapter
+from singer_sdk import Stream, Tap
+from singer_sdk.helpers.conform import TypeConformanceLevel
+from singer_sdk.singerlib.encoding.simple import SimpleSingerWriter
+
+from tap_croct.tap import TapCroct
+from tests.support.converted import ADDITIONAL, record_of, settled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from singer_sdk.singerlib.messages import Message
+
+Json = dict[str, Any]
+Pages = dict[str, list[bytes]]
+
+PATHS = {"events": "events", "session": "sessions", "user": "users"}
+CONFIG: Json = {"api_url": "https://api.example/export", "api_key": "oracle-key", "max_retries": 0}
+
+
+def catalog() -> Json:
+    """Return the catalog that the tap discovers, to be changed at will."""
+    return copy.deepcopy(TapCroct(config=CONFIG).catalog_dict)
+
+
+# The reference
+
+
+class _ReferenceStream(Stream):
+    """A stream that yields finished records; the SDK does the rest."""
+
+    TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
+    _tap: Reference
+
+    def get_records(self, context: object) -> Iterator[Json]:
+        del context
+        for body in self._tap.pages[self.name]:
+            page = exactly(body)
+            for item in page["items"]:
+                yield record_of(self.name, item, page.get("metadata"), self.schema)
+
+    def _increment_stream_state(self, *args: object, **kwargs: object) -> None:
+        """Keep no bookmark: it fails where the replication key is missing."""
+
+
+class _Collector(SimpleSingerWriter):
+    """Keeps messages, encoded by the SDK's own encoder."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def write_message(self, message: Message) -> None:
+        self.lines.append(self.format_message(message))
+
+
+class Reference(Tap):
+    """The tap as the SDK would have it, with records instead of requests."""
+
+    name = "tap-reference"
+    config_jsonschema: Json = {"properties": {}}  # noqa: RUF012
+
+    def __init__(self, entries: list[Json], pages: Pages, **kwargs: Any) -> None:
+        """Create it.
+
+        Args:
+            entries: The streams, as entries of a catalog.
+            pages: The bodies of the responses, by stream.
+            kwargs: See `singer_sdk.Tap`.
+        """
+        self._entries = entries
+        self.pages = pages
+        super().__init__(**kwargs)
+
+    def discover_streams(self) -> list[Stream]:
+        streams: list[Stream] = []
+        for entry in self._entries:
+            stream = _ReferenceStream(self, entry["schema"], entry["tap_stream_id"])
+            stream.primary_keys = entry["key_properties"]
+            stream.replication_key = entry["replication_key"]
+            streams.append(stream)
+        return streams
+
+
+# What comes out
+
+
+@dataclass
+class Outcome:
+    """What a run gave, by the name under which a stream goes out."""
+
+    error: Exception | None = None
+    schemas: dict[str, list[Json]] = field(default_factory=lambda: defaultdict(list))
+    records: dict[str, list[Json]] = field(default_factory=lambda: defaultdict(list))
+    largest_file: int = 0
+
+    def read(self, lines: Iterable[str]) -> None:
+        """Take the messages of a run.
+
+        Raises:
+            AssertionError: If a record comes before its schema.
+        """
+        for message in map(exactly, lines):
+            name = message.get("stream", "")
+            if message["type"] == "SCHEMA":
+                self.schemas[name].append({k: v for k, v in message.items() if k != "type"})
+            elif message["type"] == "RECORD":
+                assert name in self.schemas, f"a record of {name} before its schema"
+                self.records[name].append(message["record"])
+            elif message["type"] == "BATCH":
+                for url in message["manifest"]:
+                    found = read_batch_file(url)
+                    self.largest_file = max(self.largest_file, len(found))
+                    self.records[name] += found
+
+
+def read_batch_file(url: str) -> list[Json]:
+    """Return the records of a batch file."""
+    with gzip.open(url2pathname(urlsplit(url).path), "rt", encoding="utf-8", newline="\n") as file:
+        return [exactly(line) for line in file]
+
+
+def reference_outcome(config: Json, catalog: Json | None, entries: list[Json], pages: Pages) -> Outcome:
+    """Run the reference.
+
+    Args:
+        config: Stream maps and flattening. A batch configuration is left out: the SDK's batch
+            files skip selection and stream maps, the tap's hold what RECORD messages would.
+        catalog: The catalog that it is given.
+        entries: The entries of the discovered catalog.
+        pages: The bodies of the responses, by stream.
+    """
+    config = {name: value for name, value in config.items() if name != "batch_config"}
+    writer = _Collector()
+    outcome = Outcome()
+    try:
+        tap = Reference(
+            entries,
+            pages,
+            config=copy.deepcopy(config),
+            catalog=copy.deepcopy(catalog),
+            message_writer=writer,
+        )
+        with _quiet():
+            tap.sync_all()
+    except Exception as error:  # noqa: BLE001 - an expression can fail in any way
+        outcome.error = error
+    outcome.read(writer.lines)
+    return outcome
+
+
+def tap_outcome(config: Json, catalog: Json | None, pages: Pages) -> Outcome:
+    """Run the tap under test.
+
+    Args:
+        config: Settings beside those that make it run.
+        catalog: The catalog that it is given.
+        pages: The bodies of the responses, by stream.
+    """
+    outcome = Outcome()
+    out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    with contextlib.redirect_stdout(out), answering(pages):
+        try:
+            tap = TapCroct(
+                config=copy.deepcopy({**CONFIG, **config}), catalog=copy.deepcopy(catalog)
+            )
+            with _quiet():
+                tap.sync_all()
+        except Exception as error:  # noqa: BLE001 - an expression can fail in any way
+            outcome.error = error
+    written = out.buffer.getvalue().decode()  # type: ignore[attr-defined]
+    assert written.endswith("\n") or not written
+    outcome.read(written.split("\n")[:-1])
+    return outcome
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+# The API, in this process
+
+
+class _Body(io.BytesIO):
+    """A body that closes itself at its end, as a connection's does."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        data = super().read(size)
+        if self.tell() == len(self.getbuffer()):
+            self.close()
+        return data
+
+
+class _Answers(BaseAdapter):
+    """Answers requests from memory; the cursor is the number of the page."""
+
+    def __init__(self, pages: Pages) -> None:
+        super().__init__()
+        self._pages = pages
+
+    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+        url = urlsplit(str(request.url))
+        cursor = parse_qs(url.query).get("cursor", ["0"])[0]
+        body = self._pages[PATHS[url.path.rsplit("/", 1)[1]]][int(cursor)]
+        response = requests.Response()
+        response.status_code = 200
+        response.url = str(request.url)
+        response.request = request
+        response.headers["Content-Type"] = "application/json"
+        response.raw = urllib3.HTTPResponse(_Body(body), status=200, preload_content=False)
+        return response
+
+    def close(self) -> None:
+        """Close nothing."""
+
+
+@contextlib.contextmanager
+def answering(pages: Pages) -> Iterator[None]:
+    """Answer all requests of this process with pages from memory."""
+    answers = _Answers(pages)
+    with mock.patch.object(requests.Session, "get_adapter", lambda *_, **__: answers):
+        yield
+
+
+# The comparison
+
+
+def exactly(text: str | bytes) -> Any:
+    """Decode JSON; numbers with a fraction or an exponent keep all their digits."""
+    return json.loads(text, parse_float=Decimal)
+
+
+def comparable(value: Any, *, texts: bool = False) -> Any:
+    """Return a value that is equal to another only if kind and value of everything in it are.
+
+    Numbers are equal by value, not by notation (1.50 is 1.5, 1e-7 is 1E-7), but an integer is
+    never a fraction (1 is not 1.0), and true is not 1. The order of properties does not matter.
+
+    Args:
+        value: Decoded JSON.
+        texts: Whether texts that hold JSON are compared as the JSON that they hold, as flattening
+            makes them: escapes and notation of numbers are the encoder's choice.
+    """
+    if isinstance(value, dict):
+        return {name: comparable(child, texts=texts) for name, child in value.items()}
+    if isinstance(value, list):
+        return [comparable(child, texts=texts) for child in value]
+    if isinstance(value, Decimal):
+        return ("fraction", value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return ("integer", value)
+    if texts and isinstance(value, str) and value[:1] in {"{", "["}:
+        with contextlib.suppress(ValueError):
+            return ("JSON", comparable(exactly(value)))
+    return value
+
+
+def differences(config: Mapping[str, Any], reference: Outcome, tap: Outcome) -> list[str]:
+    """Return how the tap's output differs from the reference's, a line for each difference.
+
+    Known and meant differences are taken out by `settled`.
+
+    Args:
+        config: The settings of both runs.
+        reference: What the reference gave.
+        tap: What the tap gave.
+    """
+    found = [*_errors(reference, tap)]
+    if dict(reference.schemas) != dict(tap.schemas) and not (reference.error or tap.error):
+        found += [
+            f"SCHEMA of {name}:\n  reference {reference.schemas.get(name)}\n  tap       {tap.schemas.get(name)}"
+            for name in {*reference.schemas, *tap.schemas}
+            if reference.schemas.get(name) != tap.schemas.get(name)
+        ]
+    batch = config.get("batch_config")
+    if batch and tap.largest_file > batch["batch_size"]:
+        found.append(f"a batch file of {tap.largest_file} records")
+    flattened = bool(config.get("flattening_enabled") and config["flattening_max_depth"])
+    for name in sorted({*reference.records, *tap.records}):
+        wanted, got = (
+            [_normal(record, outcome, name, flattened=flattened) for record in outcome.records[name]]
+            for outcome in (reference, tap)
+        )
+        if reference.error or tap.error:  # what was out before the error depends on the page
+            wanted = wanted[: len(got)]
+            if batch:
+                continue
+        found += _records(name, wanted, got)
+    return found
+
+
+def _normal(record: Json, outcome: Outcome, name: str, *, flattened: bool) -> Any:
+    columns = outcome.schemas[name][-1]["schema"]["properties"]
+    normal = settled(record, columns) if flattened else record
+    if normal.get(ADDITIONAL, ...) is None:
+        normal = {key: value for key, value in normal.items() if key != ADDITIONAL}
+    return comparable(normal, texts=flattened)
+
+
+def _errors(reference: Outcome, tap: Outcome) -> Iterator[str]:
+    if (reference.error is None) != (tap.error is None):
+        yield f"error: reference {reference.error!r}, tap {tap.error!r}"
+
+
+def _records(name: str, wanted: list[Any], got: list[Any]) -> Iterator[str]:
+    if len(wanted) != len(got):
+        yield f"{name}: {len(wanted)} records of the reference, {len(got)} of the tap"
+    for number, (one, other) in enumerate(zip(wanted, got, strict=False)):
+        if one != other:
+            lines = [
+                f"  {key}: reference {one.get(key, 'missing')!r}, tap {other.get(key, 'missing')!r}"
+                for key in {**one, **other}
+                if one.get(key, ...) != other.get(key, ...)
+            ]
+            yield "\n".join([f"{name}, record {number}:", *lines])
