@@ -6,7 +6,8 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from singer_sdk.helpers._flattening import flatten_key
+from msgspec import Raw
+from singer_sdk.helpers._flattening import flatten_key  # the rules for long names
 
 from tap_croct.decoding import column, decode_column, encode, having
 from tap_croct.schemas import ADDITIONAL
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers._flattening import FlatteningOptions
 
 _NOT_ASCII = re.compile("[^\x00-\x7f]")
+_NULL = Raw(b"null")
 _MOST_NAMES = 10_000  # that a level remembers: maps with free keys can bring any number
 
 
@@ -94,7 +96,7 @@ def _flatten(
             _flatten(child, below, flat, rest)
         elif known:
             flat[column] = dumps(child) if kind is dict or kind is list else child
-        elif child is not None:
+        elif child is not None and child != _NULL:
             rest[column] = child
 
 
