@@ -31,8 +31,8 @@ class Case:
     selection: dict[tuple[str, ...], bool] | None
     """Breadcrumbs of one stream's catalog entry, selected or not; None for no catalog."""
 
-    deselected: list[str]
-    """Streams that the catalog deselects."""
+    others: dict[str, bool]
+    """The other streams of the catalog, selected or not; and this one, if it is not."""
 
     items: list[Json]
     page_size: int
@@ -47,12 +47,14 @@ class Case:
         if self.selection is None:
             return None
         result = catalog()
+        selected = {self.stream: True, **self.others}
+        result["streams"] = [e for e in result["streams"] if e["tap_stream_id"] in selected]
         for entry in result["streams"]:
             name = entry["tap_stream_id"]
             for metadata in entry["metadata"]:
                 breadcrumb = tuple(metadata["breadcrumb"])
                 if not breadcrumb:
-                    metadata["metadata"]["selected"] = name not in self.deselected
+                    metadata["metadata"]["selected"] = selected[name]
                 elif name == self.stream and breadcrumb in self.selection:
                     metadata["metadata"]["selected"] = self.selection[breadcrumb]
         return result
@@ -297,7 +299,7 @@ def configs(draw: st.DrawFn, stream: str, declared: list[str]) -> Json:
 
 @cache
 def entries() -> dict[str, Json]:
-    """Return the entries of the discovered catalog, by stream."""
+    """Return the entries of the discovered catalog, by stream, not to be changed."""
     return {entry["tap_stream_id"]: entry for entry in catalog()["streams"]}
 
 
@@ -313,14 +315,15 @@ def cases(draw: st.DrawFn, batches: str) -> Case:
     entry = entries()[stream]
     config = draw(configs(stream, list(entry["schema"]["properties"])))
     selection = None
-    deselected: list[str] = []
-    if draw(st.booleans()):
+    others: dict[str, bool] = {}
+    if draw(st.integers(0, 2)):
         breadcrumbs = [tuple(m["breadcrumb"]) for m in entry["metadata"] if m["breadcrumb"]]
         chosen = st.lists(st.sampled_from(breadcrumbs), max_size=8, unique=True)
         selection = {name: draw(st.integers(0, 3)) == 0 for name in draw(chosen)}
-        may_go = STREAMS if "stream_maps" not in config else set(STREAMS) - {stream}
-        if draw(st.integers(0, 3)) == 0:
-            deselected = [draw(st.sampled_from(sorted(may_go)))]
+        # A stream map of a stream that is not selected stops the SDK, and not the tap.
+        may_go = STREAMS if "stream_maps" not in config else sorted(set(STREAMS) - {stream})
+        if draw(st.integers(0, 4)) == 0:
+            others = draw(st.dictionaries(st.sampled_from(may_go), st.booleans()))
     if draw(st.integers(0, 4)) == 0:
         config["batch_config"] = {
             "encoding": {"format": "jsonl", "compression": "gzip"},
@@ -331,7 +334,7 @@ def cases(draw: st.DrawFn, batches: str) -> Case:
         stream,
         config,
         selection,
-        deselected,
+        others,
         items=draw(st.lists(items_of(stream), min_size=1, max_size=6)),
         page_size=draw(st.sampled_from([1, 2, 1000])),
         ascii=draw(st.booleans()),
