@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from singer_sdk import RESTStream, Tap
 from singer_sdk.testing import SuiteConfig, get_tap_test_class
 
 from dev.sandbox import Sandbox, World
@@ -32,20 +31,3 @@ _Suite: Any = get_tap_test_class(
 
 class TestSuite(_Suite):  # type: ignore[misc]
     """All of the standard tests."""
-
-
-@pytest.mark.parametrize(
-    ("base", "name"),
-    [
-        (RESTStream, "_LOG_REQUEST_METRICS"),
-        (RESTStream, "_sync_records"),
-        (RESTStream, "_increment_stream_state"),
-        (RESTStream, "_write_state_message"),
-        (Tap, "_env_var_config"),
-        (Tap, "_validate_config"),
-        (Tap, "_handle_termination"),
-    ],
-)
-def test_what_is_overridden_is_still_there(base: type, name: str) -> None:
-    """These are the SDK's own business: a new version may do without them, and say nothing."""
-    assert name in dir(base)
