@@ -1,39 +1,52 @@
 # Everything is installed into .venv, .tools and .meltano; `make clean` removes it.
 PYTHON ?= python3
+# More than the machine's cores: many tests wait.
+WORKERS ?= 3
 BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
 
-.PHONY: demo sandbox test test-fast lint format bench reliability dictionary clean
+.DEFAULT_GOAL := help
+.PHONY: help demo sandbox test test-fast test-pythons lint format bench reliability dictionary clean
 
-demo: .venv/ready  ## A shop's visitors in a warehouse, twice
+help:  ## Show these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+
+demo: .venv/ready  ## Load a shop's data into a DuckDB file through Meltano, twice
 	$(BIN)/python -m dev.demo
 
-sandbox: .venv/ready  ## A stand-in for the Export API; ARGS="--port 5000 --faults 0.1", ARGS=--help
+sandbox: .venv/ready  ## Serve a stand-in for the Export API; options: ARGS="--port 5000", ARGS=--help
 	$(BIN)/python -m dev.sandbox $(ARGS)
 
-test: .venv/ready  ## All tests
-	$(BIN)/python -m pytest
+test: .venv/ready  ## Run all tests, with real targets, PostgreSQL and Meltano
+	$(PYTEST)
 
-test-fast: .venv/ready  ## The tests that take no minutes
-	$(BIN)/python -m pytest -m "not slow"
+test-fast: .venv/ready  ## Run the tests that take less than a minute in all
+	$(PYTEST) -m "not slow"
 
-lint: .venv/ready  ## Style, format and types
+test-pythons: .venv/ready  ## Run tests on every supported Python that this machine has
+	$(BIN)/python -m dev.pythons
+
+lint: .venv/ready  ## Check style, format and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-format: .venv/ready
+format: .venv/ready  ## Fix what ruff can fix
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: .venv/ready  ## How fast the tap is, in ratios
+bench: .venv/ready  ## Measure how fast the tap is, in ratios
 	$(BIN)/python -m dev.bench.run
 
-reliability: .venv/ready  ## Faults, kills and bad inputs, counted
+reliability: .venv/ready  ## Count what faults, kills and odd inputs lose; takes long
 	$(BIN)/python -m dev.reliability
 
 dictionary: .venv/ready  ## Write docs/streams.md from the schemas
 	$(BIN)/python -m dev.dictionary
+
+clean:  ## Remove everything that was installed or written
+	rm -rf .venv .tools .meltano output
 
 .venv/ready: pyproject.toml dev/requirements/tap.txt
 	@echo "Installing into .venv …"
@@ -41,6 +54,3 @@ dictionary: .venv/ready  ## Write docs/streams.md from the schemas
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --constraint dev/requirements/tap.txt --editable . --group test --group lint
 	@touch $@
-
-clean:
-	rm -rf .venv .tools .meltano output

@@ -5,33 +5,54 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import subprocess
 import sys
 import venv
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parent.parent
+TOOLS = ROOT / ".tools"
 REQUIREMENTS = ROOT / "dev" / "requirements"
 
 
 def environment(name: str) -> Path:
-    """Return an environment's folder of programs; make it first, if it is not there as it should.
+    """Return an environment's folder of programs; make it, if it is missing or out of date.
 
     Args:
         name: Name of a file in `dev/requirements`, without its ending.
+
+    Raises:
+        subprocess.CalledProcessError: If something cannot be installed.
     """
-    folder = ROOT / ".tools" / name
-    wanted = (REQUIREMENTS / f"{name}.txt").read_text() + sys.version
+    folder = TOOLS / name
+    requirements = REQUIREMENTS / f"{name}.txt"
+    wanted = requirements.read_text() + sys.version
     made = folder / "made-of.txt"
-    if not made.exists() or made.read_text() != wanted:
-        print(f"Installing {name} …", file=sys.stderr, flush=True)
-        shutil.rmtree(folder, ignore_errors=True)
-        venv.create(folder, with_pip=True, symlinks=True)
-        pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
-        subprocess.run([*pip, "-r", str(REQUIREMENTS / f"{name}.txt")], check=True)
-        made.write_text(wanted)
+    with _lock(name):
+        if not made.exists() or made.read_text() != wanted:
+            print(f"Installing {name} …", file=sys.stderr, flush=True)
+            shutil.rmtree(folder, ignore_errors=True)
+            venv.create(folder, with_pip=True, symlinks=True)
+            pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+            subprocess.run([*pip, "-r", str(requirements)], check=True)
+            made.write_text(wanted)
     return folder / "bin"
+
+
+@contextmanager
+def _lock(name: str) -> Iterator[None]:
+    """Let one process at a time make an environment: tests run in several."""
+    TOOLS.mkdir(exist_ok=True)
+    with (TOOLS / f"{name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from dev.running import run_tap
 from dev.sandbox import Sandbox, Switches, World
@@ -19,9 +20,22 @@ if TYPE_CHECKING:
     from dev.running import Output
 
 
+# `make reliability` tries many examples, with `--hypothesis-profile=many`.
+settings.register_profile(
+    "few",
+    max_examples=20,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+settings.register_profile("many", settings.get_profile("few"), max_examples=400)
+settings.load_profile("few")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the fast tests first."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+    """Start the slow tests first, so that no worker is left alone with one in the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture

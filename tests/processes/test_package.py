@@ -8,12 +8,16 @@ import sys
 import venv
 import zipfile
 from importlib import metadata
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from dev.environments import ROOT
+from dev.pythons import PYTHONS
 from dev.running import clean_environment
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -21,7 +25,6 @@ else:
     import tomli as tomllib
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 
 
 def pip(python: Path | str, *args: str) -> None:
@@ -90,31 +93,3 @@ def test_it_installs(tmp_path: Path, way: str) -> None:
         check=True, capture_output=True, cwd=tmp_path, env=clean_environment(),
     )  # fmt: skip
     assert b'"tap_stream_id":"users"' in done.stdout
-
-
-def find_python(version: str) -> str | None:
-    """Return a Python that runs: one on the path, or one that pyenv has."""
-    candidates = [shutil.which(f"python{version}")]
-    candidates += map(str, Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
-    for python in filter(None, candidates):
-        if subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0:
-            return python
-    return None
-
-
-OTHERS = [v for v in PYTHONS if v != f"{sys.version_info.major}.{sys.version_info.minor}"]
-PRESENT = {version: python for version in OTHERS if (python := find_python(version))}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("version", PRESENT)
-def test_the_other_pythons_of_this_machine(tmp_path: Path, version: str) -> None:
-    source = export(tmp_path / "source")
-    subprocess.run([PRESENT[version], "-m", "venv", tmp_path / "env"], check=True)
-    python = tmp_path / "env" / "bin" / "python"
-    pip(python, "install", str(source), "pytest", "pyyaml")
-    subprocess.run(
-        [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "addopts=",
-         "tests/wire/test_records.py", "tests/wire/test_schemas.py"],
-        cwd=source, check=True, env=clean_environment(),
-    )  # fmt: skip

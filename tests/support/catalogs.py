@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from dev.running import run_tap
+from tests.support.in_process import run_tap_in_process
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def catalog_of(folder: Path) -> dict[str, Any]:
     """Return what `--discover` prints."""
-    catalog: dict[str, Any] = json.loads(run_tap(folder, None, "--discover").stdout)
+    catalog: dict[str, Any] = json.loads(run_tap_in_process(folder, None, "--discover").stdout)
     return catalog
 
 

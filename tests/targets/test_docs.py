@@ -1,72 +1,20 @@
-"""The README and the docs say what is so."""
+"""The docs' tables and queries hold in real warehouses."""
 
 from __future__ import annotations
 
-import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
-from check_jsonschema import main as check_jsonschema  # type: ignore[import-untyped]
-from click.testing import CliRunner
 
-from dev.environments import ROOT
-from dev.expected import STREAMS
 from dev.sandbox import Sandbox, World
+from tests.support.docs import blocks, columns
 from tests.support.pipes import Pipe, postgres
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from dev.running import Output
-
-
-def blocks(path: str, language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", (ROOT / path).read_text(), re.DOTALL)
-
-
-def columns(path: str) -> dict[str, list[tuple[str, str]]]:
-    """Return the columns that a page says each table has, with their types."""
-    found = re.findall(
-        r"^\| (events|sessions|users) \| (.+) \|$", (ROOT / path).read_text(), re.MULTILINE
-    )
-    return {
-        table: [tuple(column.split(" ", 1)) for column in text.split(", ")] for table, text in found
-    }
-
-
-def test_the_settings_table(tap: Callable[..., Output]) -> None:
-    about = tap(None, "--about", "--format=markdown").stdout
-    rows = [line for line in about.splitlines() if line.startswith("|")]
-    readme = (ROOT / "README.md").read_text().splitlines()
-    start = readme.index(rows[0])
-    assert readme[start : start + len(rows)] == rows
-    assert not readme[start + len(rows)].startswith("|")
-
-
-def test_links_lead_somewhere() -> None:
-    for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")):
-        for link in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
-            if "://" not in link:
-                assert (page.parent / link).exists(), (page, link)
-
-
-def test_the_recipes_are_valid(sandbox: Sandbox, tap: Callable[..., Output]) -> None:
-    import json
-
-    for recipe in blocks("README.md", "json"):
-        output = tap(sandbox.config(**json.loads(recipe)), "--test=schema")
-        assert output.code == 0, output.stderr
-        assert output.warnings == []
-
-
-def test_the_workflow_is_valid() -> None:
-    workflow = ROOT / ".github" / "workflows" / "ci.yml"
-    arguments = ["--builtin-schema", "vendor.github-workflows", str(workflow)]
-    result = CliRunner().invoke(check_jsonschema, arguments)
-    assert result.exit_code == 0, result.output
 
 
 @pytest.fixture(scope="module")
@@ -158,14 +106,3 @@ def test_postgresql(sandbox_with_more: Sandbox, tmp_path: Path) -> None:
                 )
                 types = {row["column_name"]: row["data_type"] for row in found}
                 assert dict(wanted) == types
-
-
-def test_the_pages_name_every_column() -> None:
-    names = {
-        table: [name for name, _ in found] for table, found in columns("docs/snowflake.md").items()
-    }
-    for page in ("bigquery", "duckdb", "postgresql"):
-        for stream in STREAMS:
-            found = [name for name, _ in columns(f"docs/{page}.md")[stream]]
-            wanted = [n.lower() for n in names[stream]] if page == "duckdb" else names[stream]
-            assert found == wanted

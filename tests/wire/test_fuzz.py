@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dev.expected import KEYS, ORDERS, STREAMS, moment
@@ -168,13 +168,6 @@ def _time(value: Any) -> Any:
 @pytest.mark.parametrize("stream", STREAMS)
 @pytest.mark.parametrize("plain", [False, True])
 def test_every_value_intact(served: Sandbox, stream: str, plain: bool) -> None:  # noqa: FBT001
-    @settings(
-        max_examples=80,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
     @given(items=st.lists(items_of(stream), min_size=1, max_size=3))
     def check(items: list[dict[str, Any]]) -> None:
         body: dict[str, Any] = {"items": items, "nextCursor": None}

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from dev.expected import STREAMS, expected_records, flatten
-from dev.running import Output, run_tap
+from dev.running import Output
 from tests.support.catalogs import catalog_of, select
 
 if TYPE_CHECKING:
@@ -235,7 +235,7 @@ class TestBatch:
                 bookmark = message["value"]["bookmarks"]["events"]
                 if "cursor" in bookmark:
                     state = {"bookmarks": {"events": bookmark}}
-                    rest = run_tap(tmp_path, sandbox.config(max_records=1), state=state)
+                    rest = tap(sandbox.config(max_records=1), state=state)
                     place = rest.records("events")[:1]
                     index = next(
                         (n for n, e in enumerate(events) if place and e["id"] == place[0]["id"]),

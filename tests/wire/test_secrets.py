@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from dev.running import write
 from dev.sandbox import Fault
-from tap_croct.redaction import Redaction
-from tap_croct.tap import TapCroct
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,22 +91,7 @@ def test_a_configuration_that_is_no_object(tmp_path: Path, tap: Tap) -> None:
         assert_hidden(output)
 
 
-def test_a_traceback(caplog: pytest.LogCaptureFixture) -> None:
-    logger = logging.getLogger("somewhere")
-    caplog.handler.addFilter(redaction := Redaction(KEY))
-    try:
-        try:
-            raise ValueError(KEY)
-        except ValueError:
-            logger.exception("It is %s", KEY)
-    finally:
-        caplog.handler.removeFilter(redaction)
-    assert KEY not in caplog.text
-    assert "ValueError: ***" in caplog.text
-    assert "It is ***" in caplog.text
-
-
-def test_structured_logs(start: Start, tap: Tap, tmp_path: Path) -> None:
+def test_structured_logs(start: Start, tap_process: Tap, tmp_path: Path) -> None:
     """As Meltano sets them up."""
     formatter = {"()": "singer_sdk.logging.StructuredFormatter"}
     handler = {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"}
@@ -122,7 +104,7 @@ def test_structured_logs(start: Start, tap: Tap, tmp_path: Path) -> None:
     }
     sandbox = start(api_key=KEY)
     sandbox.faults = [Fault(status=401, body=f'{{"title":"{KEY}?"}}'.encode())]
-    output = tap(
+    output = tap_process(
         sandbox.config(),
         SINGER_SDK_LOG_CONFIG=write(tmp_path / "logging.json", config),
         TAP_CROCT_LOGLEVEL="DEBUG",
@@ -168,18 +150,3 @@ class TestTravel:
         assert "events: no secure connection" in output.last_line
         assert KEY.encode() not in seen[0]
         assert_hidden(output)
-
-    def test_certificates_of_the_environment(
-        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-    ) -> None:
-        bundle = tmp_path / "bundle.pem"
-        bundle.touch()
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
-        session = stream("https://api.croct.io/export").requests_session
-        assert (session.verify, session.trust_env) == (str(bundle), True)
-        session = stream("http://localhost/export").requests_session
-        assert session.trust_env is False
-
-
-def stream(url: str) -> Any:
-    return TapCroct(config={"api_key": KEY, "api_url": url}).streams["events"]

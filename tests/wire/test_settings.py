@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dev.environments import ROOT
-from dev.running import run_tap
+from tests.support.in_process import run_tap_in_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -225,7 +225,7 @@ class TestEnvironment:
             f"TAP_CROCT_API_KEY={sandbox.switches.api_key}\n"
             f"TAP_CROCT_API_URL={sandbox.url}\nTAP_CROCT_PAGE_SIZE=9\nTAP_CROCT_MAX_RECORDS=5\n"
         )
-        output = run_tap(folder, None, "--config=ENV", TAP_CROCT_PAGE_SIZE="11")
+        output = run_tap_in_process(folder, None, "--config=ENV", TAP_CROCT_PAGE_SIZE="11")
         assert output.code == 0, output.stderr
         assert sandbox.requests[0].param("pageSize") == "11"  # the environment wins
         assert output.counts()["events"] == 11

@@ -1,0 +1,37 @@
+"""Links, workflows and tables of columns."""
+
+from __future__ import annotations
+
+import re
+
+from check_jsonschema import main as check_jsonschema  # type: ignore[import-untyped]
+from click.testing import CliRunner
+
+from dev.environments import ROOT
+from dev.expected import STREAMS
+from tests.support.docs import columns
+
+
+def test_links_lead_somewhere() -> None:
+    for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")):
+        for link in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            if "://" not in link:
+                assert (page.parent / link).exists(), (page, link)
+
+
+def test_the_workflow_is_valid() -> None:
+    workflow = ROOT / ".github" / "workflows" / "ci.yml"
+    arguments = ["--builtin-schema", "vendor.github-workflows", str(workflow)]
+    result = CliRunner().invoke(check_jsonschema, arguments)
+    assert result.exit_code == 0, result.output
+
+
+def test_the_pages_name_every_column() -> None:
+    names = {
+        table: [name for name, _ in found] for table, found in columns("docs/snowflake.md").items()
+    }
+    for page in ("bigquery", "duckdb", "postgresql"):
+        for stream in STREAMS:
+            found = [name for name, _ in columns(f"docs/{page}.md")[stream]]
+            wanted = [n.lower() for n in names[stream]] if page == "duckdb" else names[stream]
+            assert found == wanted

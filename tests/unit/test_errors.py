@@ -1,0 +1,77 @@
+"""What the tap makes of errors: how long it waits, and what it says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import requests
+from requests.exceptions import SSLError
+
+from tap_croct.errors import RetriableError, describe, retry_after
+from tap_croct.tap import TapCroct
+
+
+class TestPauses:
+    """They grow, up to a minute, and are jittered."""
+
+    @staticmethod
+    def pauses(*errors: object) -> list[float]:
+        stream: Any = TapCroct(config={"api_key": "k"}).streams["events"]
+        generator = stream.backoff_wait_generator()
+        next(generator)
+        return [generator.send(error) for error in errors]
+
+    def test_they_grow(self) -> None:
+        for number, pause in enumerate(self.pauses(*[RetriableError("x")] * 2000)):
+            full = min(2.0 ** min(number, 10), 60.0)
+            assert full / 2 <= pause <= full
+        assert len({self.pauses(RetriableError("x"))[0] for _ in range(9)}) > 1
+
+    def test_what_the_api_asks_for_wins(self) -> None:
+        assert self.pauses(RetriableError("x", 599.0), RetriableError("x", 61.5)) == [599.0, 61.5]
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"Retry-After": "600"}, 600),
+        ({"Retry-After": " 7 "}, 7),
+        ({"Retry-After": "soon"}, None),
+        ({"Retry-After": "-1"}, None),
+        ({"Retry-After": "1.5"}, None),
+        ({"Retry-After": "²"}, None),
+        (
+            {
+                "Retry-After": "Wed, 21 Oct 2015 07:28:10 GMT",
+                "Date": "Wed, 21 Oct 2015 07:28:00 GMT",
+            },
+            10,
+        ),
+        ({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0),
+        (
+            {
+                "Retry-After": "Wed, 21 Oct 2015 07:28:10 -0000",
+                "Date": "nonsense",
+            },
+            0,
+        ),
+    ],
+)
+def test_how_retry_after_is_read(headers: dict[str, str], seconds: float | None) -> None:
+    response = requests.Response()
+    response.headers.update(headers)
+    assert retry_after(response) == seconds
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (requests.ReadTimeout("x"), "no answer in time"),
+        (SSLError("certificate verify failed"), "no secure connection: certificate verify failed"),
+        (RetriableError("503 Service Unavailable"), "503 Service Unavailable"),
+    ],
+)
+def test_what_failed_in_a_few_words(error: Exception, says: str) -> None:
+    assert describe(error) == says
