@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo sandbox test test-fast lint format bench reliability dictionary clean
+.PHONY: demo sandbox test test-fast lint format bench reliability dictionary plugin clean
 
 demo: .venv/ready  ## A shop's visitors in a warehouse, twice
 	$(BIN)/python -m dev.demo
@@ -34,6 +34,9 @@ reliability: .venv/ready  ## Faults, kills and bad inputs, counted
 
 dictionary: .venv/ready  ## Write docs/streams.md from the schemas
 	$(BIN)/python -m dev.dictionary
+
+plugin: .venv/ready  ## Write Meltano's plugin definition from meltano.yml
+	$(BIN)/python -m dev.plugin
 
 .venv/ready: pyproject.toml dev/requirements/tap.txt
 	@echo "Installing into .venv …"
