@@ -6,7 +6,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test test-fast test-pythons lint format bench reliability dictionary clean
+.PHONY: $(shell awk -F: '/^[a-z-]+:/ { print $$1 }' Makefile)
 
 help:  ## Show these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,9 @@ reliability: .venv/ready  ## Count what faults, kills and odd inputs lose; takes
 
 dictionary: .venv/ready  ## Write docs/streams.md from the schemas
 	$(BIN)/python -m dev.dictionary
+
+plugin: .venv/ready  ## Write Meltano's plugin definition from meltano.yml
+	$(BIN)/python -m dev.plugin
 
 clean:  ## Remove everything that was installed or written
 	rm -rf .venv .tools .meltano output

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 import yaml
 
+from dev import plugin
 from dev.environments import ROOT, environment
 from dev.running import clean_environment
 from tap_croct.tap import TapCroct
 
-DEFINITION = Path("plugins") / "extractors" / "tap-croct.yml"
+DEFINITION = plugin.DEFINITION.relative_to(ROOT)
 
 
 def meltano(folder: Path, *args: str) -> str:
@@ -35,6 +36,7 @@ def test_the_definition_is_the_entry_of_meltano_yml() -> None:
     definition = yaml.safe_load((ROOT / DEFINITION).read_text())
     assert definition == {**entry, "pip_url": "../tap-croct"}
     assert next(iter(definition)) == "name"
+    assert plugin.definition() == plugin.DEFINITION.read_text(), "out of date: run `make plugin`"
 
 
 @pytest.mark.slow

@@ -1,0 +1,34 @@
+"""The plugin definition for Meltano projects of others, generated from this repository's `meltano.yml`.
+
+`make plugin` (or `python -m dev.plugin`) writes it; a test fails when it is out of date.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+DEFINITION = ROOT / "plugins" / "extractors" / "tap-croct.yml"
+
+_HEAD = """\
+# Generated from meltano.yml by `make plugin`. For a Meltano project of your own, beside a clone of this:
+#   meltano add --from-ref ../tap-croct/plugins/extractors/tap-croct.yml tap-croct
+# Where the clone is elsewhere, change `pip_url`: to its path, or to `git+` and the repository's URL.
+"""
+
+
+def definition() -> str:
+    """Return the extractor's entry of `meltano.yml` as a definition of its own, as YAML."""
+    text = (ROOT / "meltano.yml").read_text(encoding="utf-8")
+    entry = re.search(r"^  - (name: tap-croct\n.*?)^  \w+:$", text, re.DOTALL | re.MULTILINE)
+    if entry is None:
+        message = "meltano.yml has no extractor tap-croct before its other plugins"
+        raise ValueError(message)
+    body = textwrap.dedent(f"    {entry[1]}")
+    return _HEAD + body.replace("pip_url: -e .\n", "pip_url: ../tap-croct\n")
+
+
+if __name__ == "__main__":
+    DEFINITION.write_text(definition(), encoding="utf-8")

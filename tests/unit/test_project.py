@@ -1,0 +1,100 @@
+"""The project's own configuration: workflows, templates, hooks, extras."""
+
+from __future__ import annotations
+
+import re
+import sys
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from check_jsonschema import main as check_jsonschema  # type: ignore[import-untyped]
+from click.testing import CliRunner
+
+from dev.environments import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+GITHUB = ROOT / ".github"
+WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
+FORMS = sorted(path for path in (GITHUB / "ISSUE_TEMPLATE").glob("*.yml") if path.stem != "config")
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def load(path: Path) -> Any:
+    return yaml.safe_load(path.read_text())
+
+
+@pytest.mark.parametrize(
+    ("schema", "path"),
+    [
+        *(("vendor.github-workflows", path) for path in WORKFLOWS),
+        *(("custom.github-workflows-require-timeout", path) for path in WORKFLOWS),
+        *(("vendor.github-issue-forms", path) for path in FORMS),
+        ("vendor.github-issue-config", GITHUB / "ISSUE_TEMPLATE" / "config.yml"),
+        ("vendor.dependabot", GITHUB / "dependabot.yml"),
+        ("vendor.meltano", ROOT / "meltano.yml"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.name,
+)
+def test_files_that_others_read_are_valid(schema: str, path: Path) -> None:
+    result = CliRunner().invoke(check_jsonschema, ["--builtin-schema", schema, str(path)])
+    assert result.exit_code == 0, result.output
+
+
+def test_actions_and_hooks_are_pinned_by_commit() -> None:
+    for workflow in WORKFLOWS:
+        used = re.findall(r"uses: (.+)", workflow.read_text())
+        assert used
+        for action in used:
+            assert re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action), action
+    for repository in load(ROOT / ".pre-commit-config.yaml")["repos"]:
+        assert repository["repo"] == "local" or re.fullmatch(r"[0-9a-f]{40}", repository["rev"])
+
+
+def test_one_commit_per_action() -> None:
+    used: dict[str, set[str]] = {}
+    for workflow in WORKFLOWS:
+        for name, commit in re.findall(r"uses: (\S+)@(\S+)", workflow.read_text()):
+            used.setdefault(name, set()).add(commit)
+    assert all(len(commits) == 1 for commits in used.values()), used
+
+
+def test_ci_runs_fast_tests_everywhere_and_all_tests_once() -> None:
+    workflow = load(GITHUB / "workflows" / "ci.yml")
+    assert workflow["concurrency"]["cancel-in-progress"] is True
+    runs = {
+        name: [step["run"] for step in job["steps"] if "run" in step]
+        for name, job in workflow["jobs"].items()
+    }
+    assert runs == {"fast": ["make lint", "make test-fast"], "all": ["make test"]}
+    assert "matrix" in workflow["jobs"]["fast"]["strategy"]
+    assert "strategy" not in workflow["jobs"]["all"]
+
+
+def test_only_the_job_that_publishes_can_publish() -> None:
+    jobs = load(GITHUB / "workflows" / "release.yml")["jobs"]
+    may = {name: job.get("permissions", {}) for name, job in jobs.items()}
+    assert may == {"build": {}, "attach": {"contents": "write"}, "publish": {"id-token": "write"}}
+    assert "secrets." not in (GITHUB / "workflows" / "release.yml").read_text()
+
+
+def test_the_hooks_run_what_the_project_runs() -> None:
+    repositories = load(ROOT / ".pre-commit-config.yaml")["repos"]
+    hooks = {hook["id"]: hook for repository in repositories for hook in repository["hooks"]}
+    assert {"check-meltano", "ruff-check", "ruff-format"} <= hooks.keys()
+    programs = {hook["entry"].split()[0] for hook in hooks.values() if "entry" in hook}
+    assert programs == {".venv/bin/ruff", ".venv/bin/python"}
+
+
+def test_the_extra_is_the_one_of_the_sdk() -> None:
+    assert PROJECT["project"]["optional-dependencies"] == {"faker": ["singer-sdk[faker]"]}
+    assert "faker" in (metadata.metadata("singer-sdk").get_all("Provides-Extra") or ())
+    assert "faker" in (metadata.metadata("tap-croct").get_all("Provides-Extra") or ())
