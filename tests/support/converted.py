@@ -6,11 +6,12 @@ This is the one place that knows where the tap means to differ from the SDK's ow
   lists that were strings, the key of an item that has none, and undeclared properties at the top,
   which move into the column `additionalProperties`.
 - Flattened (`settled`), objects that are null have no column and are left out; everything else
-  that has no column moves into `additionalProperties`, too.
+  that has no column moves into `additionalProperties`, too, where it needs not be text.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import uuid
 from decimal import Decimal
@@ -75,10 +76,20 @@ def settled(record: Json, columns: Json) -> Json:
     }
     if not MOVES:
         return {**kept, **others}
-    if others and ADDITIONAL in columns:
+    if ADDITIONAL in columns and (others or kept.get(ADDITIONAL)):
         before = json.loads(kept.get(ADDITIONAL) or "{}", parse_float=Decimal)
-        kept[ADDITIONAL] = canonical({**before, **others})
+        kept[ADDITIONAL] = canonical(
+            {name: _unwrapped(value) for name, value in {**before, **others}.items()}
+        )
     return kept
+
+
+def _unwrapped(value: object) -> object:
+    """Return a list or an object that the SDK has made text of, for a column there is none of."""
+    if isinstance(value, str) and value[:1] in ("[", "{"):
+        with contextlib.suppress(ValueError):
+            return json.loads(value, parse_float=Decimal)
+    return value
 
 
 def canonical(value: Any) -> str:

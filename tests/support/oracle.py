@@ -250,7 +250,7 @@ class _Answers(BaseAdapter):
 def answering(pages: Pages) -> Iterator[None]:
     """Answer all requests of this process with pages from memory."""
     answers = _Answers(pages)
-    with mock.patch.object(requests.Session, "get_adapter", lambda *_, **__: answers):
+    with mock.patch.object(requests.Session, "get_adapter", return_value=answers):
         yield
 
 
@@ -311,7 +311,10 @@ def differences(config: Mapping[str, Any], reference: Outcome, tap: Outcome) -> 
     flattened = bool(config.get("flattening_enabled") and config["flattening_max_depth"])
     for name in sorted({*reference.records, *tap.records}):
         wanted, got = (
-            [_normal(record, outcome, name, flattened=flattened) for record in outcome.records[name]]
+            [
+                _normal(record, outcome, name, flattened=flattened)
+                for record in outcome.records[name]
+            ]
             for outcome in (reference, tap)
         )
         if reference.error or tap.error:  # what was out before the error depends on the page
