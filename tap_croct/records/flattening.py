@@ -56,9 +56,10 @@ class Flattener:
         flat: dict[str, Any] = {}
         rest: dict[str, Any] = {}
         _flatten(record, self._top, flat, rest)
-        if rest and ADDITIONAL in self._columns:
+        added = record.get(ADDITIONAL, {})
+        if rest and ADDITIONAL in self._columns and isinstance(added, dict):
             self.without_column.update(rest)
-            flat[ADDITIONAL] = dumps({**(record.get(ADDITIONAL) or {}), **rest})
+            flat[ADDITIONAL] = dumps({**added, **rest})
         return flat
 
 
