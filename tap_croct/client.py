@@ -25,9 +25,11 @@ from tap_croct.errors import (
     RetriableError,
     describe,
     final_error,
+    host,
     problem,
     retry_after,
 )
+from tap_croct.text import printable
 
 if sys.version_info >= (3, 12):
     from typing import override
@@ -52,11 +54,22 @@ _RETRIABLE = (
 )
 
 
+class _Session(requests.Session):
+    """A session that does not even look where a redirect leads: it may lead nowhere valid."""
+
+    @override
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Return none: `requests` prepares the next request of a redirect that is not followed."""
+
+
 class ApiStream(RESTStream["str | None"], abc.ABC):
     """A stream as an endpoint of the Export API: `fetch` asks for one of its pages."""
 
     allow_redirects = False  # the key would go with them
     _LOG_REQUEST_METRICS = False  # a line a page; `Progress` says it every ten seconds instead
+
+    longest_wait: float = MAX_RETRY_AFTER
+    """Seconds that the API can ask to wait before a retry; the run fails beyond it."""
 
     # Requests
 
@@ -65,6 +78,10 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
     def url_base(self) -> str:
         """Base URL, without a slash at its end."""
         return str(self.config["api_url"]).rstrip("/")
+
+    @property
+    def _host(self) -> str:
+        return host(self.url_base)
 
     @property
     @override
@@ -98,7 +115,7 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
     @override
     def requests_session(self) -> requests.Session:
         """A session that reads bodies when asked to, and keeps plain HTTP on this machine."""
-        session = requests.Session()
+        session = _Session()
         session.stream = True
         # A proxy from the environment would get a request to `http://localhost`, key and all.
         session.trust_env = self.url_base.startswith("https:")
@@ -141,8 +158,8 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
             retries = self.config["max_retries"]
             tried = "" if isinstance(error, SSLError) else f" (after {retries} retries)"
             message = (
-                f"{describe(error)}{tried}. Check `api_url` and the network, or run again: "
-                "the export resumes where it stopped"
+                f"{describe(error, self._host)}{tried}. Check `api_url` and the network, "
+                "or run again: the export resumes where it stopped"
             )
             raise ApiError(message) from error
         return page
@@ -163,11 +180,11 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
         if status in {408, 429} or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             wait = retry_after(response)
             what = problem(response, response.content)
-            if wait is None or wait <= MAX_RETRY_AFTER:
+            if wait is None or wait <= self.longest_wait:
                 raise RetriableError(what, wait)
             message = (
                 f"{what}. The API asks to wait {wait:,.0f} s, "
-                f"more than {MAX_RETRY_AFTER} s: run again later"
+                f"more than {self.longest_wait} s: run again later"
             )
             raise ApiError(message, status)
         raise final_error(response, response.content)
@@ -184,10 +201,10 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
             without_nul = bool(self.config.get("replace_nul_characters"))
             return decode_page(body, without_nul=without_nul)
         except msgspec.ValidationError as error:
-            reason = f"There is no list of records in it ({error})"
+            reason = f"There is no list of records in it ({printable(error)})"
             raise final_error(response, body, reason) from error
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            reason = f"The body of {len(body):,} bytes is not valid JSON ({error})"
+            reason = f"The body of {len(body):,} bytes is not valid JSON ({printable(error)})"
             if response.status_code != HTTPStatus.OK:
                 raise final_error(response, body, reason) from error
             msg = f"{problem(response, body)}. {reason}"
@@ -227,7 +244,7 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
         self.logger.warning(
             "%s: %s; retry %d of %d in %.1f s",
             self.name,
-            describe(details["exception"]),
+            describe(details["exception"], self._host),
             details["tries"],
             self.config["max_retries"],
             details["wait"],

@@ -1,30 +1,43 @@
-"""What went wrong at the API, as a person reads it."""
+"""Errors: what went wrong, and what to do about it."""
 
 from __future__ import annotations
 
 import email.utils
 import json
 from datetime import datetime, timezone
+from http import HTTPStatus
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
 
 from requests.exceptions import SSLError, Timeout
-from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
+from singer_sdk.exceptions import FatalAPIError, RetriableAPIError, SingerSDKError
+
+from tap_croct.redaction import redacted
+from tap_croct.text import printable
 
 if TYPE_CHECKING:
     import requests
 
 MAX_RETRY_AFTER = 600
-"""The longest pause that the API can ask for, in seconds; the run fails beyond it."""
+"""The longest pause in seconds that the API can ask for; beyond it, the run fails."""
 
+_YEAR = 365 * 86_400.0
 _ADVICE = {
     202: "The service is suspended for this account: ask the account's owner or Croct",
     400: "Check `start_date`, `end_date`, `event_types` and `page_size`",
     401: "Check `api_key`",
     403: "Check what `api_key` is allowed to do, and the quota of the account",
-    404: "Check `api_url`",
     423: "The application's monthly quota is used up: wait for the next month or raise it",
 }
-_REPORT = "Please report this if it stays"
+_REPORT = "Please report this if it happens again"
+
+
+class InputError(SingerSDKError):
+    """Something that the tap was given cannot be used."""
+
+
+class OutputError(SingerSDKError):
+    """The output cannot be written."""
 
 
 class ApiError(FatalAPIError):
@@ -46,7 +59,7 @@ class CursorRejectedError(ApiError):
 
 
 class RetriableError(RetriableAPIError):
-    """An answer of the API that the next request may not get."""
+    """A failure that the next request may not meet."""
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         """Create an error.
@@ -60,23 +73,33 @@ class RetriableError(RetriableAPIError):
 
 
 def final_error(response: requests.Response, body: bytes, reason: str = "") -> ApiError:
-    """Say what is wrong with a response, and what to do.
+    """Say what is wrong with a response, and what to do about it.
 
     Args:
-        response: A response that there is no use in asking for again.
+        response: A response that would be the same if the request were sent again.
         body: Its body.
         reason: What is wrong with it, where the status does not say.
+
+    Returns:
+        The error to raise.
     """
+    parts = [problem(response, body), reason, _advice(response)]
+    return ApiError(". ".join(part for part in parts if part), response.status_code)
+
+
+def _advice(response: requests.Response) -> str:
     status = response.status_code
-    if response.is_redirect or 300 <= status < 400:  # noqa: PLR2004
-        advice = (
+    if 300 <= status < 400:  # noqa: PLR2004
+        location = printable(response.headers.get("Location", "nowhere"))
+        return (
             "Redirects are not followed, because the key would go with them. Check `api_url`: "
-            f"the API points to {response.headers.get('Location', 'nowhere')}"
+            f"{host(response.url)} points to {location}"
         )
-    else:
-        advice = _ADVICE.get(status, _REPORT)
-    parts = [problem(response, body), reason, advice]
-    return ApiError(". ".join(part for part in parts if part), status)
+    if status == HTTPStatus.NOT_FOUND:
+        return f"Check `api_url`: the host asked was {host(response.url)}"
+    if status == HTTPStatus.BAD_REQUEST and "cursor" in parse_qs(urlsplit(response.url).query):
+        return "The request continued from a cursor, which may be what is rejected"
+    return _ADVICE.get(status, _REPORT)
 
 
 def problem(response: requests.Response, body: bytes) -> str:
@@ -88,18 +111,34 @@ def problem(response: requests.Response, body: bytes) -> str:
     Args:
         response: The response.
         body: Its body, whatever it is.
+
+    Returns:
+        A text that is safe to log.
     """
-    head = f"{response.status_code} {response.reason or ''}".strip()
+    head = printable(f"{response.status_code} {response.reason or ''}".strip())
     try:
         details = json.loads(body)
-    except ValueError:
-        details = None
+    except (ValueError, RecursionError):
+        return head
     if not isinstance(details, dict):
         return head
     texts = [details.get("title"), details.get("detail") or details.get("details")]
-    said = ": ".join(" ".join(str(text).split())[:500] for text in texts if text)
-    link = f" ({details['type']})" if details.get("type") else ""
+    said = ": ".join(_one_line(text) for text in texts if text)
+    link = f" ({printable(details['type'])})" if details.get("type") else ""
     return f"{head}, {said}{link}" if said else f"{head}{link}"
+
+
+def _one_line(value: object) -> str:
+    return printable(" ".join(redacted(value).split()) if isinstance(value, str) else value)
+
+
+def host(url: str) -> str:
+    """Return the host of a URL, with its port if it names one, for a message.
+
+    Args:
+        url: Such as `https://api.croct.io/export/events`.
+    """
+    return printable(urlsplit(url).netloc)
 
 
 def retry_after(response: requests.Response) -> float | None:
@@ -109,44 +148,52 @@ def retry_after(response: requests.Response) -> float | None:
         response: A response that may carry `Retry-After`, in seconds or as an HTTP date.
 
     Returns:
-        Seconds, counted from the response's own `Date` if it has one; None if nothing that can
-        be understood was said.
+        Seconds up to a year, counted from the response's own `Date` if it has one; None if the
+        header is missing or cannot be understood.
     """
     value = response.headers.get("Retry-After", "").strip()
     if value.isascii() and value.isdigit():
-        return float(value)
+        return min(float(value), _YEAR)
     until = _http_date(value)
     if until is None:
         return None
-    now = _http_date(response.headers.get("Date", "")) or datetime.now(timezone.utc)
-    return max(0.0, (until - now).total_seconds())
+    now = _http_date(response.headers.get("Date", ""))
+    now = datetime.now(timezone.utc).timestamp() if now is None else now
+    return min(max(0.0, until - now), _YEAR)
 
 
-def _http_date(value: str) -> datetime | None:
+def _http_date(value: str) -> float | None:
+    """Return the seconds since the epoch; None for what is not a date, or an impossible one."""
     try:
         date = email.utils.parsedate_to_datetime(value)
-    except ValueError:
+        return (date if date.tzinfo else date.replace(tzinfo=timezone.utc)).timestamp()
+    except (ValueError, TypeError, OverflowError):
         return None
-    return date if date.tzinfo else date.replace(tzinfo=timezone.utc)
 
 
-def describe(error: Exception) -> str:
+def describe(error: Exception, asked: str = "") -> str:
     """Say in a few words why a request failed.
 
     Args:
         error: An exception of `requests` or a `RetriableError`.
+        asked: The host that was asked; the request that the error knows of, if not given.
+
+    Returns:
+        A text that is safe to log.
     """
     if isinstance(error, RetriableAPIError):
         return str(error)
+    request = getattr(error, "request", None)
+    asked = asked or (host(request.url) if request is not None and request.url else "the API")
     if isinstance(error, Timeout):
-        return "no answer in time"
+        return f"no answer from {asked} in time"
     if isinstance(error, SSLError):
-        return f"no secure connection: {_root(error)}"
-    return f"the connection failed: {_root(error)}"
+        return f"no secure connection to {asked}: {_root(error)}"
+    return f"the connection to {asked} failed: {_root(error)}"
 
 
 def _root(error: BaseException) -> str:
     """Return the text of the exception at the bottom: the wrappers only repeat the URL."""
     while (cause := error.__cause__ or error.__context__) is not None:
         error = cause
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return printable(getattr(error, "strerror", None) or str(error) or type(error).__name__)

@@ -1,40 +1,42 @@
-"""Keeps the API key out of the logs, wherever it might get into them."""
+"""Keeps secrets, the API key above all, out of every text that people may read."""
 
 from __future__ import annotations
 
-import logging
-import traceback
+import html
+import json
+from urllib.parse import quote, quote_plus
 
-
-class Redaction(logging.Filter):
-    """Replaces a secret in messages and tracebacks."""
-
-    def __init__(self, secret: str) -> None:
-        """Create a filter.
-
-        Args:
-            secret: What must not be seen.
-        """
-        super().__init__()
-        self._secret = secret
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Change a log record that has the secret in it; let all of them pass."""
-        text = record.getMessage()
-        if record.exc_info:
-            text += "\n" + "".join(traceback.format_exception(*record.exc_info))
-        if self._secret in text:
-            record.msg = text.replace(self._secret, "***")
-            record.args = ()
-            record.exc_info = record.exc_text = None
-        return True
+_MASK = "***"
+_SHORTEST = 4  # characters: what is shorter is no secret, and part of every other word
+_secrets: set[str] = set()
 
 
 def redact(secret: str) -> None:
-    """Keep a secret out of everything that is logged from now on.
+    """Have `redacted` remove a secret from now on.
 
     Args:
-        secret: What must not be seen.
+        secret: What must not be seen: as it is, nor as it looks in a URL, in JSON, in HTML or in
+            a Python literal. One of fewer than four characters is not removed.
     """
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(Redaction(secret))
+    if len(secret) >= _SHORTEST:
+        forms = (str, quote, quote_plus, html.escape, _within_json, _within_literal)
+        _secrets.update(form(secret) for form in forms)
+
+
+def redacted(text: str) -> str:
+    """Return a text without the secrets.
+
+    Args:
+        text: A text that was not cut: half a key would not be recognized.
+    """
+    for secret in sorted(_secrets, key=len, reverse=True):  # a short form may be part of a long one
+        text = text.replace(secret, _MASK)
+    return text
+
+
+def _within_json(text: str) -> str:
+    return json.dumps(text)[1:-1]
+
+
+def _within_literal(text: str) -> str:
+    return repr(text)[1:-1]

@@ -68,8 +68,8 @@ def test_how_retry_after_is_read(headers: dict[str, str], seconds: float | None)
 @pytest.mark.parametrize(
     ("error", "says"),
     [
-        (requests.ReadTimeout("x"), "no answer in time"),
-        (SSLError("certificate verify failed"), "no secure connection: certificate verify failed"),
+        (requests.ReadTimeout("x"), "no answer from the API in time"),
+        (SSLError("bad certificate"), "no secure connection to the API: bad certificate"),
         (RetriableError("503 Service Unavailable"), "503 Service Unavailable"),
     ],
 )

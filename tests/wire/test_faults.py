@@ -88,7 +88,8 @@ def test_a_refused_connection(tap: Tap) -> None:
     output = tap({"api_key": "k", "api_url": url, "max_retries": 1})
     assert output.code == 1
     assert len(retries(output)) == 1
-    assert "events: the connection failed: Connection refused (after 1 retries)" in output.last_line
+    assert "events: the connection to 127.0.0.1:" in output.last_line
+    assert " failed: Connection refused (after 1 retries)" in output.last_line
 
 
 class TestRetryAfter:
