@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import sys
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from types import FrameType
 
 
 def main() -> None:
@@ -24,8 +21,15 @@ def main() -> None:
     tap.main()
 
 
-def _terminate(signum: int, _frame: FrameType | None) -> None:
-    sys.exit(128 + signum)
+def _terminate(signum: int, _frame: object) -> None:
+    """End the process before there is a tap, which has a handler of its own.
+
+    At once, because an exception would meet whatever an import catches.
+    """
+    name = signal.Signals(signum).name
+    if sys.stderr is not None:
+        os.write(2, f"tap-croct: ended by {name} before the export began\n".encode())
+    os._exit(128 + signum)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import signal
 import sys
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import msgspec
 from singer_sdk.contrib.msgspec import MsgSpecWriter
 from singer_sdk.singerlib.messages import SchemaMessage, StateMessage
+
+from tap_croct.errors import OutputError
 
 if sys.version_info >= (3, 12):
     from typing import override
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from singer_sdk.singerlib.messages import Message
 
 _CHUNK = 65_536  # bytes: what a pipe holds, so that a signal waits for no more than that
+_WAIT = 0.5  # seconds between two looks at whether a signal arrived while the output is full
 
 
 class _Record(msgspec.Struct, tag="RECORD", tag_field="type", omit_defaults=True, gc=False):
@@ -34,7 +38,7 @@ class _Record(msgspec.Struct, tag="RECORD", tag_field="type", omit_defaults=True
 class MessageWriter(MsgSpecWriter):
     """Writes whole lines, whatever interrupts it.
 
-    A signal that arrives while a line is on its way ends the process after that line, not in the
+    A signal that arrives while a line is being written ends the process after that line, not in the
     middle of it.
     """
 
@@ -69,15 +73,23 @@ class MessageWriter(MsgSpecWriter):
 
         Args:
             stream: Name of the stream.
-            records: The records: dicts or structs, `msgspec.Raw` inside them passes as it is.
+            records: The records, as dicts or structs; `msgspec.Raw` in them is written as it is.
             version: Version of the table, if there is one.
             time_extracted: When the records were received.
         """
         lines = [_Record(stream, record, version, time_extracted) for record in records]
         self._write(self._encoder.encode_lines(lines))
 
+    def write_text(self, text: str) -> None:
+        """Write lines that are not messages.
+
+        Args:
+            text: Whole lines.
+        """
+        self._write(text.encode())
+
     def terminate(self, signum: int) -> None:
-        """End the process as a signal asks, at once or after the line that is on its way.
+        """End the process as a signal asks, at once or after the line that is being written.
 
         Args:
             signum: The signal's number.
@@ -97,12 +109,19 @@ class MessageWriter(MsgSpecWriter):
         self._writing = True
         try:
             while position < end:
-                position += output.write(view[position : min(position + _CHUNK, end)])
+                count: int | None = output.write(view[position : min(position + _CHUNK, end)])
+                if count is None:  # a non-blocking output that is full
+                    select.select([], [output], [], _WAIT)
+                else:
+                    position += count
                 if self._signal is not None:
                     end = _end_of_line(lines, position)
         except BrokenPipeError:
-            # Nobody reads any more: nothing is left to do, and nothing to complain about.
+            # The reader is gone: nothing is left to do, and nothing to complain about.
             self._signal = self._signal or signal.SIGPIPE
+        except OSError as error:
+            message = f"Standard output cannot be written: {error.strerror or error}"
+            raise OutputError(message) from error
         finally:
             self._writing = False
         if self._signal is not None:
@@ -110,13 +129,13 @@ class MessageWriter(MsgSpecWriter):
 
 
 def _unbuffered_stdout() -> BinaryIO:
-    """Return the raw standard output: its `write` tells how much is out when it is interrupted."""
+    """Return the raw standard output: its `write` tells how much it wrote when interrupted."""
     buffer: BinaryIO = sys.stdout.buffer
     return getattr(buffer, "raw", buffer)
 
 
 def _end_of_line(lines: bytes, position: int) -> int:
-    """Return where the line ends that is partly out; the position itself, between two lines."""
+    """Return where the line ends that is partly written; the position itself, between two lines."""
     if position == 0 or lines[position - 1] == ord("\n"):
         return position
     return lines.index(b"\n", position) + 1
