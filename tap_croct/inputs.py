@@ -1,26 +1,56 @@
-"""What a run is given beside its settings: files, the state, the catalog."""
+"""What a run is given besides its settings: JSON files and the state."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
-
-from singer_sdk.exceptions import SingerSDKError
-from singer_sdk.singerlib import Catalog, Schema
-from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, Metadata
+import sys
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
 
 from tap_croct import times
+from tap_croct.errors import InputError
 from tap_croct.export import BOOKMARK
+from tap_croct.text import NAME_LIMIT, printable
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
-    from tap_croct.sync import CroctStream
+SCOPE = "scope"
+"""Key of a bookmark: what the export was limited to when the bookmark was made."""
 
 
-class InputError(SingerSDKError):
-    """Something that the tap was given can't be used."""
+def read_file(path: str) -> str:
+    """Read a file, once: it may be a pipe, as from a process substitution.
+
+    Args:
+        path: Its path, or `-` for standard input.
+
+    Raises:
+        InputError: If it is not UTF-8 text.
+        OSError: If it cannot be read.
+    """
+    if path == "-":
+        return read_stream(sys.stdin, "standard input")
+    with Path(path).open(encoding="utf-8") as file:
+        return read_stream(file, path)
+
+
+def read_stream(file: IO[str], source: str) -> str:
+    """Read an open file.
+
+    Args:
+        file: The file.
+        source: What it is called in the message.
+
+    Raises:
+        InputError: If it is not UTF-8 text, or reading fails.
+    """
+    try:
+        return file.read().removeprefix("\ufeff")  # a mark that some editors write
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"{source} cannot be read: {error}"
+        raise InputError(message) from None
 
 
 def read_object(text: str, source: str) -> dict[str, Any]:
@@ -31,33 +61,18 @@ def read_object(text: str, source: str) -> dict[str, Any]:
         source: What it is called in the message, such as `--state`.
 
     Raises:
-        InputError: If it is no JSON, or no object.
+        InputError: If it is not valid JSON, or not an object.
     """
     try:
         value = json.loads(text)
-    except ValueError as error:
-        what = (
-            f"is no JSON: {error}" if text.strip() else "is empty; `{}` is an object with nothing"
-        )
+    except (ValueError, RecursionError) as error:
+        what = f"is not valid JSON: {error}" if text.strip() else "is empty; `{}` is a valid file"
         message = f"{source} {what}"
         raise InputError(message) from None
     if not isinstance(value, dict):
         message = f"{source} must be a JSON object"
         raise InputError(message)
     return value
-
-
-def check_catalog(catalog: dict[str, Any]) -> None:
-    """Check that a catalog has the shape of one.
-
-    Raises:
-        InputError: If it has not.
-    """
-    try:
-        Catalog.from_dict({"streams": list(catalog["streams"])})
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        message = "--catalog is no catalog; `tap-croct --discover` prints one to start from"
-        raise InputError(message) from error
 
 
 def checked_state(
@@ -70,8 +85,11 @@ def checked_state(
         streams: Names of the streams.
         logger: For a warning about bookmarks of other streams.
 
+    Returns:
+        The state; bookmarks of other streams are kept as they are.
+
     Raises:
-        InputError: If a bookmark can't be one.
+        InputError: If something in it cannot be a bookmark.
     """
     if state.get("type") == "STATE":
         state = state.get("value", {})
@@ -80,15 +98,21 @@ def checked_state(
     bookmarks = state.get("bookmarks") if isinstance(state, dict) else None
     if not isinstance(bookmarks, dict):
         message = (
-            'The state must look like {"bookmarks": {"events": {…}}}; `{}` starts from scratch'
+            'The state must look like {"bookmarks": {"events": {…}}}; with `{}`, everything is '
+            "exported from the beginning"
         )
         raise InputError(message)
     for name, bookmark in bookmarks.items():
+        text = printable(name, NAME_LIMIT)
         if not isinstance(bookmark, dict):
-            message = f"The state of {name} must be an object"
+            message = f"The state of {text} must be an object"
             raise InputError(message)
         if name not in streams:
-            logger.warning("The state has a bookmark of %s, and there is no such stream", name)
+            logger.warning(
+                "The state has a bookmark of %s, which is not a stream of this tap: "
+                "it is ignored, and kept in the state",
+                text,
+            )
     return {
         "bookmarks": {
             name: _checked_bookmark(name, bookmark) if name in streams else bookmark
@@ -97,55 +121,24 @@ def checked_state(
     }
 
 
-def _checked_bookmark(stream: str, bookmark: dict[str, Any]) -> dict[str, str]:
+def _checked_bookmark(stream: str, bookmark: dict[str, Any]) -> dict[str, Any]:
     checked = {name: bookmark[name] for name in BOOKMARK if bookmark.get(name) not in (None, "")}
     for name, value in checked.items():
-        if not isinstance(value, str):
+        if name != SCOPE and not isinstance(value, str):
             message = (
-                f"The state of {stream} has a `{name}` that is no string. Without its `cursor` "
-                "the export goes on by time, without its bookmark from the beginning"
+                f"The state of {stream} has a `{name}` that is not a string. Without its `cursor`, "
+                "the export resumes by its replication key; without its bookmark, it starts from "
+                "the beginning"
             )
             raise InputError(message)
     try:
         times.parse(checked.get("replication_key_value", "2000-01-01"))
     except (ValueError, OverflowError):
-        message = f"The state of {stream} has a `replication_key_value` that is no time"
+        message = f"The state of {stream} has a `replication_key_value` that is not a time"
         raise InputError(message) from None
+    if bookmark.get(SCOPE) is not None:
+        checked[SCOPE] = bookmark[SCOPE]
+        if not isinstance(checked[SCOPE], dict):
+            message = f"The state of {stream} has a `{SCOPE}` that is not an object"
+            raise InputError(message)
     return checked
-
-
-def keep_keys(
-    catalog: Catalog, streams: Mapping[str, type[CroctStream]], logger: logging.Logger
-) -> None:
-    """Give a catalog back what no export can do without.
-
-    The primary key and the replication key stay selected, and declared; a stream is replicated by
-    the key that the API orders it by, unless the catalog asks for the full table.
-
-    Args:
-        catalog: The catalog; it is changed.
-        streams: The streams by name.
-        logger: For warnings about a catalog that may not mean what it says.
-    """
-    for name, entry in catalog.items():
-        if name not in streams:
-            logger.warning("The catalog has a stream %s, and there is no such stream", name)
-            continue
-        stream = streams[name]
-        keys = stream.own_keys()
-        entry.schema.properties = dict(entry.schema.properties or {})
-        for key in keys:
-            entry.metadata[("properties", key)].inclusion = Metadata.InclusionType.AUTOMATIC
-            declared = Schema.from_dict(stream.schema["properties"][key])  # type: ignore[index]
-            entry.schema.properties.setdefault(key, declared)
-        root = entry.metadata.root
-        if entry.key_properties is None and root.table_key_properties is None:
-            entry.key_properties = [keys[0]]
-        if REPLICATION_FULL_TABLE not in {
-            entry.replication_method,
-            root.forced_replication_method,
-        }:
-            entry.replication_key = keys[1]
-    selected = (entry.metadata.resolve_selection().get((), True) for entry in catalog.values())
-    if not any(selected):
-        logger.warning("The catalog selects no stream: nothing is exported")

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
+import signal
 import sys
 import traceback
 from io import StringIO
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 import click
 from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigValidationError, FatalAPIError, SingerSDKError
+from singer_sdk.mapper import PluginMapper
+from singer_sdk.plugin_base import _ConfigInput  # what `cb_config` has to return
+from singer_sdk.tap_base import CliTestOptionValue
 
-from tap_croct import inputs, settings
+from tap_croct import catalogs, environment, inputs, logs, settings, validation
+from tap_croct.errors import InputError, OutputError
 from tap_croct.messages import MessageWriter
 from tap_croct.redaction import redact
+from tap_croct.stream_maps import Stream, StreamMapCheck
 from tap_croct.streams import Events, Sessions, Users
+from tap_croct.text import listed, printable
 
 if sys.version_info >= (3, 12):
     from typing import override
@@ -23,6 +31,7 @@ else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType
 
     from tap_croct.sync import CroctStream
@@ -30,6 +39,9 @@ if TYPE_CHECKING:
 STREAMS: dict[str, type[CroctStream]] = {
     str(stream.name): stream for stream in (Events, Sessions, Users)
 }
+
+_TEST_LIMITS = {"page_size": 1, "max_retries": 2, "request_timeout": 5}
+"""The most that `--test` takes of a setting: it asks for one record, and has little patience."""
 
 
 class TapCroct(Tap):
@@ -41,24 +53,33 @@ class TapCroct(Tap):
     message_writer: MessageWriter
 
     @override
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, *, testing: bool = False, **kwargs: Any) -> None:
         """Create a tap.
 
         Args:
+            testing: Whether it is only to test the connection: it asks for one record of each
+                stream, has little patience, and leaves no batch files behind.
             kwargs: See `singer_sdk.Tap`.
 
         Raises:
-            ConfigValidationError: If a setting is wrong.
-            InputError: If the state is none.
+            ConfigValidationError: If a setting is wrong, or a stream map names what does not exist.
+            InputError: If the state, the catalog or the environment cannot be used.
         """
         self.unknown: set[str] = set()
         """Paths of what came from the API and is not in the schemas."""
+        self._testing = testing
+        self._unknown_variables: list[str] = []
+        logs.clean_records()
         super().__init__(**kwargs)
 
     @override
     def discover_streams(self) -> list[CroctStream]:
         """Return the three streams."""
-        return [stream(self) for stream in STREAMS.values()]
+        streams = [stream(self) for stream in STREAMS.values()]
+        if self._testing:
+            for stream in streams:
+                stream.longest_wait = _TEST_LIMITS["request_timeout"]
+        return streams
 
     # What it is given
 
@@ -68,7 +89,12 @@ class TapCroct(Tap):
         # The SDK looks for `.env` beside its own source, lets it win over the environment, and
         # leaves `number` settings as strings.
         self.append_builtin_config(self.config_jsonschema)
-        return settings.from_environment(self.config_jsonschema, self._env_var_prefix)
+        prefix = self._env_var_prefix
+        variables = environment.variables(prefix)
+        found, self._unknown_variables = environment.settings(
+            variables, self.config_jsonschema, prefix
+        )
+        return found
 
     @override
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
@@ -76,43 +102,106 @@ class TapCroct(Tap):
         schema = self.config_jsonschema
         self.append_builtin_config(schema)
         self._config = {name: value for name, value in self._config.items() if value is not None}
-        errors = settings.validate(self._config, schema)
-        if errors and raise_errors:
-            message = "Config validation failed"
-            raise ConfigValidationError(message, errors=errors, schema=schema)
-        for line in settings.unknown(self._config, schema):
+        key = self._config.get("api_key")
+        if isinstance(key, str) and key.strip():
+            redact(key.strip())
+        errors = validation.validate(self._config, schema)
+        misspelt, unknown = self._unknown_names()
+        warnings = unknown if errors else [*unknown, *validation.warnings(self._config)]
+        for line in warnings:
             self.logger.warning(line)
-        if not errors:
-            redact(self._config["api_key"])
+        errors += misspelt
+        if errors and raise_errors:
+            raise _invalid(errors, schema)
+        if not errors and self._config["api_url"].startswith("https:"):
+            environment.check_certificates()
+        if not errors and self._testing:
+            self._config.pop("batch_config", None)
+            for name, most in _TEST_LIMITS.items():
+                self._config[name] = min(self._config[name], most)
         return errors
+
+    def _unknown_names(self) -> tuple[list[str], list[str]]:
+        names = self.config_jsonschema["properties"]
+        in_files = validation.unknown(self._config, names)
+        prefix = self._env_var_prefix
+        variables = [f"{prefix}{name.upper()}" for name in (*names, "loglevel")]
+        in_environment = validation.unknown(self._unknown_variables, variables, prefix)
+        return in_files[0] + in_environment[0], in_files[1] + in_environment[1]
 
     @override
     def setup_mapper(self) -> None:
-        """Prepare the stream maps, after the keys that no stream can do without."""
+        """Prepare the stream maps, once the catalog and the maps are known to be good.
+
+        Raises:
+            ConfigValidationError: If a stream map names what does not exist.
+            InputError: If the catalog cannot be used.
+        """
         if self.input_catalog is not None:
-            inputs.keep_keys(self.input_catalog, STREAMS, self.logger)
-        super().setup_mapper()
+            catalogs.complete(self.input_catalog, STREAMS, self.logger)
+        check = StreamMapCheck(self.config, self._mappable())
+        check.run()
+        if check.mistakes:
+            raise _invalid(check.mistakes, self.config_jsonschema)
+        for line in check.warnings:
+            self.logger.warning(line)
+        # A copy: the mapper removes `__else__` from what it is given.
+        self.mapper = PluginMapper(copy.deepcopy(dict(self.config)), self.logger)
+        self.mapper.register_raw_streams_from_catalog(catalogs.for_stream_maps(self.catalog))
+
+    def _mappable(self) -> Iterator[Stream]:
+        """Yield the streams as stream maps see them: with the catalog's schemas and selection."""
+        for name, stream in STREAMS.items():
+            entry = self.catalog.get(name)
+            declared = (entry.schema.properties or {}) if entry else {}
+            own = cast("dict[str, Any]", stream.schema)["properties"]
+            properties = {**own, **declared}
+            deselected: frozenset[str] = frozenset()
+            if entry and catalogs.is_selected(entry):
+                mask = entry.metadata.resolve_selection()
+                deselected = frozenset(n for n in properties if not mask["properties", n])
+            yield Stream(name, properties, deselected)
 
     @override
     def load_state(self, state: dict[str, Any]) -> None:
         """Take the state of an earlier run.
 
+        Args:
+            state: The state, or a STATE message around it.
+
         Raises:
-            InputError: If it is none.
+            InputError: If it is not a state.
         """
         super().load_state(inputs.checked_state(state, STREAMS, self.logger))
+
+    # The command line
 
     @override
     @classmethod
     def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
-        """Read the configuration files."""
+        """Read the configuration files, each of them once: later ones win, `ENV` wins over all."""
+        config: dict[str, Any] = {}
         try:
             for path in value:
                 if path != "ENV":
-                    inputs.read_object(Path(path).read_text(encoding="utf-8"), path)
-        except (OSError, UnicodeDecodeError, inputs.InputError) as error:
+                    config |= inputs.read_object(inputs.read_file(path), path)
+        except (OSError, InputError) as error:
             raise click.BadParameter(str(error), ctx, param) from None
-        return super().cb_config(ctx, param, value)
+        return _ConfigInput(config=config, parse_env="ENV" in value)
+
+    @override
+    @classmethod
+    def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
+        """Test the connection, quickly: one record of each stream, at most two retries."""
+        with _explained():
+            if value != CliTestOptionValue.All.value:
+                super().cb_test(ctx, param, value)
+                return
+            config = ctx.params.get("config", _ConfigInput())
+            tap = cls(config=config.config, parse_env_config=config.parse_env, testing=True)
+            tap.run_connection_test()
+            tap.logger.info("Connection OK: %s", ", ".join(tap.streams))
+        ctx.exit()
 
     @override
     @classmethod
@@ -126,24 +215,31 @@ class TapCroct(Tap):
         """Run the command line.
 
         Raises:
-            InputError: If the state or the catalog is none.
+            InputError: If something that the run was given cannot be used.
         """
-        if state is not None:
-            state = StringIO(text := state.read())
-            inputs.read_object(text, "--state")
-        if catalog is not None:
-            catalog = StringIO(text := catalog.read())
-            inputs.check_catalog(inputs.read_object(text, "--catalog"))
-        super().invoke(state=state, catalog=catalog, **kwargs)
+        with _explained():
+            if state is not None:
+                state = _checked_file("--state", state)
+            if catalog is not None:
+                catalog = _checked_file("--catalog", catalog)
+                catalogs.check(inputs.read_object(catalog.getvalue(), "--catalog"))
+            super().invoke(state=state, catalog=catalog, **kwargs)
+
+    @override
+    def run_discovery(self) -> str:
+        """Write the catalog to standard output, and return it."""
+        text = self.catalog_json_text
+        self.message_writer.write_text(f"{text}\n")
+        return text
 
     # How it ends
 
     def report_unknown(self) -> None:
         """Warn of what came from the API and is not in the schemas, once a run."""
         if self.unknown:
-            names = ", ".join(sorted(self.unknown))
             self.logger.warning(
-                "The schemas do not know these; their values are exported all the same: %s", names
+                "The schemas do not know these; their values are exported all the same: %s",
+                listed(self.unknown),
             )
             self.unknown.clear()
 
@@ -154,25 +250,52 @@ class TapCroct(Tap):
         self.message_writer.terminate(signum)
 
 
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    """Raise wrong settings as the command line explains them: the SDK would log them itself."""
+    try:
+        yield
+    except ConfigValidationError as error:
+        raise InputError(*error.errors) from None
+
+
+def _invalid(errors: list[str], schema: dict[str, Any]) -> ConfigValidationError:
+    return ConfigValidationError("Config validation failed", errors=errors, schema=schema)
+
+
+def _checked_file(option: str, file: IO[str]) -> StringIO:
+    source = f"{option} {file.name}"
+    text = inputs.read_stream(file, source)
+    inputs.read_object(text, source)
+    return StringIO(text)
+
+
 def main() -> None:
     """Run the command line; end with a message, not with a traceback."""
     logger = TapCroct.logger
     try:
-        TapCroct.cli()
+        if sys.stdout is None:
+            message = "Standard output is closed, so there is nowhere to write to"
+            raise OutputError(message)  # noqa: TRY301
+        loggers = [f"{TapCroct.name}.{stream}" for stream in STREAMS]
+        command = logs.prepare(lambda: TapCroct.cli, loggers)
+        command()
     except Exception as error:  # noqa: BLE001 - the last resort
         logger.debug("%s", traceback.format_exc())
-        for line in _explain(error):
-            logger.error(line)  # noqa: TRY400 - no traceback
+        logs.last_word(logger, _explain(error))
         sys.exit(1)
+    except SystemExit as end:
+        if end.code in (128 + signal.SIGINT, 128 + signal.SIGTERM):
+            name = signal.Signals(int(end.code) - 128).name
+            logger.warning("Ended by %s: the next run resumes after the last state written", name)
+        raise
 
 
 def _explain(error: Exception) -> list[str]:
     """Say what went wrong, a line for each mistake."""
-    if isinstance(error, ConfigValidationError) and error.errors:
-        return error.errors
-    if isinstance(error, (FatalAPIError, inputs.InputError)):
-        return [str(error)]
+    if isinstance(error, (FatalAPIError, InputError, OutputError)):
+        return [str(line) for line in error.args]
     if isinstance(error, SingerSDKError):  # of a stream map, mostly
-        return [f"{error} {error.__cause__ or ''}".strip()]
+        return [printable(f"{error} {error.__cause__ or ''}".strip())]
     hint = "with TAP_CROCT_LOGLEVEL=DEBUG, the log says where from"
-    return [f"{type(error).__name__}: {error} ({hint})"]
+    return [f"{type(error).__name__}: {printable(error)} ({hint})"]

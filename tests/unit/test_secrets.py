@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-import logging
+import shutil
 from typing import TYPE_CHECKING, Any
 
-from tap_croct.redaction import Redaction
 from tap_croct.tap import TapCroct
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
+    import certifi
+import pytest
 
 KEY = "k3y-0f-th3-sh0p-7f83b165"
 
 
-def test_a_traceback(caplog: pytest.LogCaptureFixture) -> None:
-    logger = logging.getLogger("somewhere")
-    caplog.handler.addFilter(redaction := Redaction(KEY))
-    try:
-        try:
-            raise ValueError(KEY)
-        except ValueError:
-            logger.exception("It is %s", KEY)
-    finally:
-        caplog.handler.removeFilter(redaction)
-    assert KEY not in caplog.text
-    assert "ValueError: ***" in caplog.text
-    assert "It is ***" in caplog.text
-
-
 def test_certificates_of_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     bundle = tmp_path / "bundle.pem"
-    bundle.touch()
+    shutil.copy(certifi.where(), bundle)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
     session = stream("https://api.croct.io/export").requests_session
     assert (session.verify, session.trust_env) == (str(bundle), True)

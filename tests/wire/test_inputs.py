@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
+import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from dev.expected import KEYS, ORDERS, STREAMS, expected_records
+from tap_croct.inputs import checked_state
 from tests.support.catalogs import catalog_of, select
 
 if TYPE_CHECKING:
@@ -26,24 +28,27 @@ def bookmarks(**values: Any) -> dict[str, Any]:
 
 
 BAD_STATES: list[tuple[object, str]] = [
-    ("", "--state is empty"),
-    (" \n", "--state is empty"),
-    ("{", "--state is no JSON"),
-    ("{'bookmarks': {}}", "--state is no JSON"),
-    ("[]", "--state must be a JSON object"),
-    ("null", "--state must be a JSON object"),
+    ("", "state.json is empty"),
+    (" \n", "state.json is empty"),
+    ("{", "state.json is not valid JSON"),
+    ("{'bookmarks': {}}", "state.json is not valid JSON"),
+    ("[]", "state.json must be a JSON object"),
+    ("null", "state.json must be a JSON object"),
     ({"events": {}}, 'must look like {"bookmarks"'),
     ({"bookmarks": []}, 'must look like {"bookmarks"'),
     ({"bookmarks": None}, 'must look like {"bookmarks"'),
     ({"bookmarks": {"events": 5}}, "The state of events must be an object"),
     ({"bookmarks": {"events": None}}, "The state of events must be an object"),
     ({"type": "STATE", "value": [1]}, 'must look like {"bookmarks"'),
-    (bookmarks(cursor=5), "The state of events has a `cursor` that is no string"),
-    (bookmarks(cursor={"a": 1}), "The state of events has a `cursor` that is no string"),
-    (bookmarks(cursor=["a"]), "The state of events has a `cursor` that is no string"),
-    (bookmarks(replication_key=5), "`replication_key` that is no string"),
-    (bookmarks(replication_key_value=5), "`replication_key_value` that is no string"),
-    (bookmarks(replication_key_value="soon"), "`replication_key_value` that is no time"),
+    (bookmarks(cursor=5), "The state of events has a `cursor` that is not a string"),
+    (bookmarks(cursor={"a": 1}), "The state of events has a `cursor` that is not a string"),
+    (bookmarks(cursor=["a"]), "The state of events has a `cursor` that is not a string"),
+    ("[" * 100_000, "state.json is not valid JSON"),
+    (bookmarks(scope=5), "The state of events has a `scope` that is not an object"),
+    (bookmarks(scope=["a"]), "The state of events has a `scope` that is not an object"),
+    (bookmarks(replication_key=5), "`replication_key` that is not a string"),
+    (bookmarks(replication_key_value=5), "`replication_key_value` that is not a string"),
+    (bookmarks(replication_key_value="soon"), "`replication_key_value` that is not a time"),
 ]
 
 
@@ -90,22 +95,39 @@ def test_a_whole_state_message_is_a_state(sandbox: Sandbox, tap: Tap) -> None:
 def test_a_state_of_other_streams_is_kept(sandbox: Sandbox, tap: Tap) -> None:
     output = tap(sandbox.config(), state={"bookmarks": {"orders": {"cursor": 7}}})
     assert output.code == 0
-    assert "has a bookmark of orders, and there is no such stream" in output.stderr
+    assert (
+        "has a bookmark of orders, which is not a stream of this tap: it is ignored, and kept"
+        in (output.stderr)
+    )
     assert output.state["bookmarks"]["orders"] == {"cursor": 7}
 
 
 BAD_CATALOGS: list[tuple[object, str]] = [
-    ("", "--catalog is empty"),
-    ("{", "--catalog is no JSON"),
-    ("[]", "--catalog must be a JSON object"),
-    ({}, "--catalog is no catalog"),
-    ({"streams": 5}, "--catalog is no catalog"),
-    ({"streams": {"events": {}}}, "--catalog is no catalog"),
-    ({"streams": [5]}, "--catalog is no catalog"),
-    ({"streams": [{}]}, "--catalog is no catalog"),
-    ({"streams": [{"tap_stream_id": "events", "metadata": 5}]}, "--catalog is no catalog"),
-    ({"streams": [{"tap_stream_id": "events", "metadata": [{}]}]}, "--catalog is no catalog"),
-    ({"streams": [{"tap_stream_id": "events", "schema": 5}]}, "--catalog is no catalog"),
+    ("", "catalog.json is empty"),
+    ("{", "catalog.json is not valid JSON"),
+    ("[]", "catalog.json must be a JSON object"),
+    ({}, "--catalog is not a Singer catalog"),
+    ({"streams": 5}, "--catalog is not a Singer catalog"),
+    ({"streams": {"events": {}}}, "--catalog is not a Singer catalog"),
+    ({"streams": [5]}, "--catalog is not a Singer catalog"),
+    ({"streams": [{}]}, "--catalog is not a Singer catalog"),
+    (
+        {"streams": [{"tap_stream_id": "events", "metadata": 5}]},
+        "--catalog is not a Singer catalog",
+    ),
+    (
+        {"streams": [{"tap_stream_id": "events", "metadata": [{}]}]},
+        "--catalog is not a Singer catalog",
+    ),
+    (
+        {"streams": [{"tap_stream_id": "events", "key_properties": "id"}]},
+        "--catalog is not a Singer",
+    ),
+    (
+        {"streams": [{"tap_stream_id": "events", "key_properties": [5]}]},
+        "--catalog is not a Singer",
+    ),
+    ({"streams": [{"tap_stream_id": "events", "schema": 5}]}, "--catalog is not a Singer catalog"),
 ]
 
 
@@ -176,14 +198,113 @@ def test_a_catalog_without_keys_on_purpose(sandbox: Sandbox, tap: Tap, tmp_path:
     assert schema["key_properties"] == []
 
 
+@pytest.mark.parametrize("where", ["the entry", "the metadata"])
+def test_a_full_table(sandbox: Sandbox, tap: Tap, tmp_path: Path, where: str) -> None:
+    catalog = catalog_of(tmp_path)
+    select(catalog, "events", selected=True)
+    entry = catalog["streams"][0]
+    if where == "the entry":
+        entry["replication_method"] = "FULL_TABLE"
+    else:
+        root(entry)["forced-replication-method"] = "FULL_TABLE"
+    state = tap(sandbox.config(), catalog=catalog).state
+    assert state.get("bookmarks", {}).get("events", {}) == {}
+    output = tap(sandbox.config(), catalog=catalog, state=bookmarks(cursor="x"))
+    assert output.records("events") == expected_records(sandbox.world, "events")
+
+
+@pytest.mark.parametrize("keys", [["userId"], ["id", "timestamp"]])
+def test_keys_of_the_metadata(sandbox: Sandbox, tap: Tap, tmp_path: Path, keys: list[str]) -> None:
+    catalog = catalog_of(tmp_path)
+    select(catalog, "events", selected=True)
+    entry = catalog["streams"][0]
+    del entry["key_properties"]
+    root(entry)["table-key-properties"] = keys
+    output = tap(sandbox.config(), catalog=catalog)
+    assert output.code == 0, output.stderr
+    assert output.of("SCHEMA")[0]["key_properties"] == keys
+
+
+def test_a_key_that_does_not_exist(sandbox: Sandbox, tap: Tap, tmp_path: Path) -> None:
+    catalog = catalog_of(tmp_path)
+    select(catalog, "events", selected=True)
+    catalog["streams"][0]["key_properties"] = ["eventId"]
+    output = tap(sandbox.config(), catalog=catalog)
+    assert output.code == 1
+    assert "gives events the key `eventId`, which is not a property" in output.last_line
+    assert sandbox.requests == []
+
+
+def test_a_stream_with_another_name(sandbox: Sandbox, tap: Tap, tmp_path: Path) -> None:
+    catalog = catalog_of(tmp_path)
+    select(catalog, "events", selected=True)
+    catalog["streams"][0]["stream"] = "web_events"
+    output = tap(sandbox.config(), catalog=catalog)
+    assert output.code == 1
+    assert '{"events": {"__alias__": "web_events"}}' in output.last_line
+    assert sandbox.requests == []
+
+
+@pytest.mark.parametrize("name", ["users", "*"])
+def test_a_stream_map_of_a_stream_that_is_not_selected(
+    sandbox: Sandbox, tap: Tap, tmp_path: Path, name: str
+) -> None:
+    catalog = catalog_of(tmp_path)
+    select(catalog, "events", selected=True)
+    select(catalog, "users", selected=False)
+    select(catalog, "sessions", selected=False)
+    maps = {name: {"externalUserId": None, "added": "'x'"}}
+    output = tap(sandbox.config(stream_maps=maps), catalog=catalog)
+    assert output.code == 0, output.stderr
+    assert {message["stream"] for message in output.of("SCHEMA")} == {"events"}
+    assert len(output.records("events")) == len(expected_records(sandbox.world, "events"))
+
+
+def test_a_catalog_without_metadata_selects_everything(
+    sandbox: Sandbox, tap: Tap, tmp_path: Path
+) -> None:
+    entry = catalog_of(tmp_path)["streams"][0]
+    del entry["metadata"]
+    output = tap(sandbox.config(), catalog={"streams": [entry]})
+    assert output.records("events") == expected_records(sandbox.world, "events")
+
+
+def test_a_scope_is_accepted() -> None:
+    scope = {"start_date": "2026-01-01", "event_types": ["pageOpened"], "end": None, "n": 1}
+    checked = checked_state(bookmarks(cursor="a", scope=scope), STREAMS, logging.getLogger())
+    assert checked["bookmarks"]["events"] == {"cursor": "a", "scope": scope}
+    assert (
+        "scope"
+        not in (
+            checked_state(bookmarks(scope=None), STREAMS, logging.getLogger())["bookmarks"][
+                "events"
+            ]
+        )
+    )
+
+
+@pytest.mark.parametrize("option", ["--state", "--catalog"])
+def test_files_that_are_not_text(sandbox: Sandbox, tap: Tap, tmp_path: Path, option: str) -> None:
+    (tmp_path / "odd.json").write_bytes(b"\xff\xfe{\x00}\x00")  # as PowerShell writes it
+    output = tap(sandbox.config(), option, "odd.json")
+    assert output.code == 1
+    assert f"{option} odd.json cannot be read" in output.last_line
+    assert "Traceback" not in output.stderr
+
+
+def test_a_mark_at_the_beginning(sandbox: Sandbox, tap: Tap) -> None:
+    assert tap(sandbox.config(), state="\ufeff{}").code == 0
+
+
 @pytest.mark.parametrize("nothing", ["deselected", "no streams"])
 def test_nothing_selected(sandbox: Sandbox, tap: Tap, tmp_path: Path, nothing: str) -> None:
     catalog = copy.deepcopy(catalog_of(tmp_path)) if nothing == "deselected" else {"streams": []}
     for stream in STREAMS if nothing == "deselected" else ():
         select(catalog, stream, selected=False)
     output = tap(sandbox.config(), catalog=catalog)
-    assert output.code == 0
-    assert "selects no stream: nothing is exported" in output.stderr
+    assert output.code == 1
+    assert "The catalog selects no stream" in output.last_line
+    assert output.stdout == ""
     assert sandbox.requests == []
 
 
@@ -193,7 +314,7 @@ def test_an_unknown_stream_in_a_catalog(sandbox: Sandbox, tap: Tap, tmp_path: Pa
     catalog["streams"].append({**copy.deepcopy(catalog["streams"][0]), "tap_stream_id": "orders"})
     output = tap(sandbox.config(), catalog=catalog)
     assert output.code == 0
-    assert "has a stream orders, and there is no such stream" in output.stderr
+    assert "has a stream orders, which is not a stream of this tap: it is ignored" in output.stderr
     assert output.records("users") == expected_records(sandbox.world, "users")
 
 

@@ -147,6 +147,6 @@ class TestTravel:
             output = tap({"api_key": KEY, "api_url": url, "max_retries": 5})
             thread.join()
         assert output.code == 1
-        assert "events: no secure connection" in output.last_line
+        assert "events: no secure connection to 127.0.0.1:" in output.last_line
         assert KEY.encode() not in seen[0]
         assert_hidden(output)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from dev.environments import ROOT
+from dev.running import TAP, clean_environment
 from tests.support.in_process import run_tap_in_process
 
 if TYPE_CHECKING:
@@ -63,9 +66,9 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
     (
         {"event_types": ["pageOpend", "productviewed", "tabOpened", "xyz"]},
         [
-            'event_types: "pageOpend" is no event type; did you mean "pageOpened"?',
-            'event_types: "productviewed" is no event type; did you mean "productViewed"?',
-            'event_types: "xyz" is no event type',
+            'event_types: "pageOpend" is not an event type; did you mean "pageOpened"',
+            'event_types: "productviewed" is not an event type; did you mean "productViewed"',
+            'event_types: "xyz" is not an event type',
         ],
     ),
     ({"event_types": "pageOpened"}, ["event_types: must be a list of event types"]),
@@ -130,10 +133,51 @@ def test_it_stops_a_test_as_well(tap: Tap, option: str) -> None:
 
 
 def test_an_unknown_setting_gets_a_warning(sandbox: Sandbox, tap: Tap) -> None:
-    output = tap(sandbox.config(pagesize=5, zzz=1))
+    output = tap(sandbox.config(zzz=1, start="2026-01-01"))
     assert output.code == 0
-    assert 'pagesize: there is no such setting; did you mean "page_size"?' in output.stderr
-    assert "zzz: there is no such setting" in output.stderr
+    assert output.warnings[0].endswith(
+        'start: is not a setting, and is ignored; did you mean "start_date"?'
+    )
+    assert output.warnings[1].endswith("zzz: is not a setting, and is ignored")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("pagesize", "page_size"),
+        ("apikey", "api_key"),
+        ("start-date", "start_date"),
+        ("max_record", "max_records"),
+        ("stream_map", "stream_maps"),
+        ("flattening_enable", "flattening_enabled"),
+    ],
+)
+def test_a_misspelt_setting_stops_the_run(
+    sandbox: Sandbox, tap: Tap, name: str, meant: str
+) -> None:
+    output = tap(sandbox.config(**{name: "2026-01-01"}))
+    assert output.code == 1
+    assert f'{name}: is not a setting; did you mean "{meant}"' in output.last_line
+    assert output.stdout == ""
+    assert sandbox.requests == []
+
+
+def test_a_start_in_the_future_gets_a_warning(sandbox: Sandbox, tap: Tap) -> None:
+    output = tap(sandbox.config(start_date="2990-01-01"))
+    assert output.code == 0
+    assert any("start_date: lies in the future" in line for line in output.warnings)
+    assert not any("start_date" in w for w in tap(sandbox.config(start_date="2020")).warnings)
+
+
+def test_the_list_of_all_event_types(tap: Tap) -> None:
+    """The message about an unknown one says where it is."""
+    about = json.loads(tap(None, "--about", "--format=json").stdout)
+    assert len(about["settings"]["properties"]["event_types"]["items"]["enum"]) == 26
+
+
+def test_the_mistakes_come_last(sandbox: Sandbox, tap: Tap) -> None:
+    output = tap(sandbox.config(page_size=0))
+    assert "page_size: must be" in output.last_line
 
 
 @pytest.mark.parametrize(
@@ -141,7 +185,8 @@ def test_an_unknown_setting_gets_a_warning(sandbox: Sandbox, tap: Tap) -> None:
     [
         (None, "No such file"),
         ("", "is empty"),
-        ("{", "is no JSON: "),
+        ("{", "is not valid JSON: "),
+        ("[" * 100_000, "is not valid JSON: "),
         ("[1]", "must be a JSON object"),
         ('"x"', "must be a JSON object"),
     ],
@@ -158,8 +203,59 @@ def test_a_broken_configuration_file(
     assert "Traceback" not in output.stderr
 
 
+class TestFilesThatCanBeReadOnce:
+    """As from a secrets manager: `--config <(…)`, or standard input."""
+
+    def test_a_pipe(self, sandbox: Sandbox, tmp_path: Path) -> None:
+        read, write = os.pipe()
+        with os.fdopen(write, "w") as end:
+            end.write(json.dumps(sandbox.config(page_size=7)))
+        done = subprocess.run(
+            [*TAP, "--config", f"/dev/fd/{read}"],
+            capture_output=True,
+            check=False,
+            pass_fds=[read],
+            env=clean_environment(PYTHONPATH=str(ROOT)),
+            cwd=tmp_path,
+        )
+        os.close(read)
+        assert done.returncode == 0, done.stderr
+        assert sandbox.requests[0].param("pageSize") == "7"
+
+    @pytest.mark.parametrize("name", ["/dev/stdin", "-"])
+    @pytest.mark.parametrize("option", [[], ["--test"]])
+    def test_standard_input(
+        self, sandbox: Sandbox, tmp_path: Path, name: str, option: list[str]
+    ) -> None:
+        done = subprocess.run(
+            [*TAP, *option, "--config", name],
+            input=json.dumps(sandbox.config()).encode(),
+            capture_output=True,
+            check=False,
+            env=clean_environment(PYTHONPATH=str(ROOT)),
+            cwd=tmp_path,
+        )
+        assert done.returncode == 0, done.stderr
+        assert sandbox.requests
+
+    def test_files_and_the_environment_together(
+        self, sandbox: Sandbox, tap: Tap, tmp_path: Path
+    ) -> None:
+        """Later files win, and the environment wins wherever `ENV` stands."""
+        (tmp_path / "more.json").write_text('{"page_size": 8, "max_records": 8}')
+        output = tap(
+            sandbox.config(page_size=7),  # before `more.json`
+            "--config=ENV",
+            "--config=more.json",
+            TAP_CROCT_MAX_RECORDS="20",
+        )
+        assert output.code == 0, output.stderr
+        assert sandbox.requests[0].param("pageSize") == "8"
+        assert output.counts()["events"] == 24
+
+
 class TestEnvironment:
-    """`--config=ENV`, and a `.env` in the working directory or above it."""
+    """`--config=ENV`, and a `.env` in the working directory."""
 
     def test_all_kinds(self, sandbox: Sandbox, tap: Tap) -> None:
         output = tap(
@@ -205,7 +301,7 @@ class TestEnvironment:
         assert_mistakes(
             output,
             [
-                'event_types: "pageOpend" is no event type; did you mean "pageOpened"?',
+                'event_types: "pageOpend" is not an event type; did you mean "pageOpened"',
                 "flattening_enabled: must be boolean",
                 "page_size: must be an integer",
                 "request_timeout: must be a number",
@@ -217,18 +313,64 @@ class TestEnvironment:
     def test_the_key_alone(self, tap: Tap) -> None:
         assert_mistakes(tap(None, "--config=ENV", TAP_CROCT_API_KEY=""), ["api_key: is required"])
 
-    @pytest.mark.parametrize("where", [".", "above"])
-    def test_a_dotenv_file(self, sandbox: Sandbox, tmp_path: Path, where: str) -> None:
-        folder = tmp_path / "above" / "here"
-        folder.mkdir(parents=True)
-        (folder if where == "." else tmp_path).joinpath(".env").write_text(
+    def test_a_dotenv_file(self, sandbox: Sandbox, tmp_path: Path, tap: Tap) -> None:
+        (tmp_path / ".env").write_text(
             f"TAP_CROCT_API_KEY={sandbox.switches.api_key}\n"
             f"TAP_CROCT_API_URL={sandbox.url}\nTAP_CROCT_PAGE_SIZE=9\nTAP_CROCT_MAX_RECORDS=5\n"
         )
-        output = run_tap_in_process(folder, None, "--config=ENV", TAP_CROCT_PAGE_SIZE="11")
+        output = tap(None, "--config=ENV", TAP_CROCT_PAGE_SIZE="11", TAP_CROCT_MAX_RECORDS="")
         assert output.code == 0, output.stderr
         assert sandbox.requests[0].param("pageSize") == "11"  # the environment wins
-        assert output.counts()["events"] == 11
+        assert output.counts()["events"] == 11  # unless a variable is empty
+
+    def test_a_dotenv_file_of_a_folder_above(self, sandbox: Sandbox, tmp_path: Path) -> None:
+        """It may be somebody else's: it must not redirect where the key is sent."""
+        (tmp_path / ".env").write_text(f"TAP_CROCT_API_URL={sandbox.url}\n")
+        (tmp_path / "here").mkdir()
+        output = run_tap_in_process(
+            tmp_path / "here",
+            None,
+            "--config=ENV",
+            TAP_CROCT_API_KEY=KEY,
+            TAP_CROCT_API_URL="",
+            TAP_CROCT_PAGE_SIZE="0",
+        )
+        assert output.code == 1
+        run_tap_in_process(
+            tmp_path / "here",
+            {"api_url": "http://localhost:9", "max_retries": 0},
+            "--config=ENV",
+            TAP_CROCT_API_KEY=KEY,
+        )
+        assert sandbox.requests == []
+
+    def test_a_dotenv_file_that_is_not_text(self, tap: Tap, tmp_path: Path) -> None:
+        (tmp_path / ".env").write_bytes(b"TAP_CROCT_API_KEY=\xff\xfe\n")
+        output = tap(None, "--config=ENV")
+        assert output.code == 1
+        assert f"{tmp_path / '.env'} cannot be read" in output.last_line
+        assert "Traceback" not in output.stderr
+
+    def test_a_misspelt_variable(self, sandbox: Sandbox, tap: Tap) -> None:
+        output = tap(sandbox.config(), "--config=ENV", TAP_CROCT_PAGESIZE="5")
+        assert output.code == 1
+        assert 'TAP_CROCT_PAGESIZE: is not a setting; did you mean "TAP_CROCT_PAGE_SIZE"' in (
+            output.last_line
+        )
+        assert sandbox.requests == []
+
+    def test_an_unknown_variable(self, sandbox: Sandbox, tap: Tap) -> None:
+        output = tap(
+            sandbox.config(),
+            "--config=ENV",
+            TAP_CROCT_ZZZ="5",
+            TAP_CROCT__SELECT="*.*",
+            TAP_CROCT_BATCH_CONFIG_ENCODING="{}",
+            TAP_CROCT_LOGLEVEL="INFO",
+        )
+        assert output.code == 0
+        (warning,) = output.warnings
+        assert warning.endswith("TAP_CROCT_ZZZ: is not a setting, and is ignored")
 
     def test_not_asked_for(self, sandbox: Sandbox, tap: Tap, tmp_path: Path) -> None:
         (tmp_path / ".env").write_text("TAP_CROCT_PAGE_SIZE=0\n")
