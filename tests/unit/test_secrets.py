@@ -1,17 +1,18 @@
-"""The key is redacted; certificates of the environment are honored."""
+"""Certificates of the environment are honored, where the connection is encrypted."""
 
 from __future__ import annotations
 
 import shutil
 from typing import TYPE_CHECKING, Any
 
+import certifi
+
 from tap_croct.tap import TapCroct
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import certifi
-import pytest
+    import pytest
 
 KEY = "k3y-0f-th3-sh0p-7f83b165"
 
