@@ -40,7 +40,7 @@ bench: .venv/ready  ## Measure how fast the tap is, in ratios
 	$(BIN)/python -m dev.bench.run
 
 reliability: .venv/ready  ## Count what faults, kills and odd inputs lose; takes long
-	$(BIN)/python -m dev.reliability
+	$(BIN)/python -m dev.reliability $(ARGS)
 
 dictionary: .venv/ready  ## Write docs/streams.md from the schemas
 	$(BIN)/python -m dev.dictionary

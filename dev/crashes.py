@@ -1,83 +1,153 @@
-"""An export that is killed again and again."""
+"""Exports that are killed again and again, and what that loses or repeats."""
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import json
 import os
 import random
 import signal
 import threading
 import time
+from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlparse
+from urllib.request import url2pathname
 
-from dev.expected import KEYS, STREAMS, expected_records
+from dev.expected import KEYS, STREAMS, Record, expected_records, flatten, moment
 from dev.running import launch
 from dev.sandbox import Sandbox, Switches, World
+from dev.sandbox.world import BEGINNING, DAY
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Iterator
     from pathlib import Path
+
+PAGE = 25
+BATCH = 2 * PAGE
+ENDS = ("cursor", "null", "empty")
+UNITS = ("milliseconds", "seconds")
+MAPS = {
+    "users": {"email": "sha256(email) if email else None", "phone": None},
+    "events": {"page": "payload.get('url')"},
+}
+PATHS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "mapped": {"stream_maps": MAPS},
+    "flattened": {"flattening_enabled": True, "flattening_max_depth": 3},
+    "batch files": {
+        "batch_config": {
+            "encoding": {"format": "jsonl", "compression": "gzip"},
+            "batch_size": BATCH,
+        }
+    },
+}
+"""Ways of a record through the tap, and the settings for them."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A kind of export."""
+
+    end: str
+    """How the API ends it, one of `ENDS`."""
+
+    path: str
+    """What becomes of its records, one of `PATHS`."""
+
+    unit: str
+    """The API's time unit, one of `UNITS`."""
+
+    def __str__(self) -> str:
+        """Name the case."""
+        return f"{self.end}, {self.path}, {self.unit}"
+
+
+CASES = [Case(*parts) for parts in product(ENDS, PATHS, UNITS)]
 
 
 class Crashes:
-    """Runs an export that is killed at random moments, again and again until it is through."""
+    """Runs an export that is killed at random moments, until it is through in the end."""
 
-    def __init__(self, folder: Path, end: str, seed: int) -> None:
+    def __init__(self, folder: Path, case: Case, seed: int) -> None:
         """Prepare an export.
 
         Args:
-            folder: For the configuration and the state.
-            end: How the export ends: see `Switches`.
+            folder: For the configuration, the state and the batch files.
+            case: The kind of export.
             seed: What happens is the same for the same seed, but for the moments.
         """
         self.folder = folder
+        self.case = case
         self.random = random.Random(seed)
-        self.sandbox = Sandbox(World(seed, visits=60), Switches(end=end))
-        self.config = self.sandbox.config(page_size=25)
-        self.records: dict[str, list[dict[str, Any]]] = {stream: [] for stream in STREAMS}
+        self.sandbox = Sandbox(World(seed, visits=60), Switches(case.unit, case.end))
+        settings = dict(PATHS[case.path])
+        if "batch_config" in settings:
+            storage = {"root": (folder / "files").as_uri()}
+            settings["batch_config"] = {**settings["batch_config"], "storage": storage}
+        self.config = self.sandbox.config(
+            page_size=PAGE, start_date=moment(BEGINNING - DAY), **settings
+        )
+        self.records: dict[str, list[Record]] = {stream: [] for stream in STREAMS}
+        self.columns: dict[str, dict[str, Any]] = {}
         self.state: dict[str, Any] = {}
         self.kills = 0
         self.repeated: list[int] = []
-        """Records of a stream that came again after each kill."""
+        """How many records of a stream were exported again after each kill."""
 
     def run(self, kills: int) -> None:
-        """Kill that many runs, then let one finish."""
+        """Kill that many runs, with new data now and then, and let two finish.
+
+        Raises:
+            AssertionError: If a run ends in another way than it should.
+        """
         with self.sandbox:
             while self.kills < kills:
                 self._run(kill=True)
                 if self.kills % 8 == 0:
-                    self.sandbox.world.visits(3)
+                    self.sandbox.world.visits(6)
             for _ in range(2):
                 self._run(kill=False)
 
+    def lost(self) -> int:
+        """Count the records of the source that did not arrive, or not with every value."""
+        lost = 0
+        for stream in STREAMS:
+            arrived = {_text(record) for record in self.records[stream]}
+            wanted = expected_records(self.sandbox.world, stream)
+            lost += sum(_text(self._on_its_path(stream, r)) not in arrived for r in wanted)
+        return lost
+
     def _run(self, *, kill: bool) -> None:
         process = launch(self.folder, self.config, state=self.state)
-        killed = threading.Event()
+        signum = self.random.choice((signal.SIGKILL, signal.SIGTERM))
+        striker = threading.Thread(target=self._strike, args=(process, signum))
         if kill:
-            signum = self.random.choice((signal.SIGKILL, signal.SIGTERM))
-            # from the first moment of the start to some time into the writing
-            delay = self.random.uniform(0.0, 0.3) + self.random.choice((0.0, 0.35, 0.35, 0.35))
-
-            def strike() -> None:
-                if process.poll() is None:
-                    killed.set()
-                    process.send_signal(signum)
-
-            timer = threading.Timer(delay, strike)
-            timer.start()
+            striker.start()
         out = self._read(process)
-        code = process.wait(timeout=30)
+        code = process.wait(timeout=60)
         if kill:
-            timer.cancel()
-            if code in {-signal.SIGKILL, 143, -signal.SIGTERM}:
-                self.kills += 1
-                if signum == signal.SIGTERM:
-                    assert out == b"" or out.endswith(b"\n")
-            else:
-                assert code == 0
+            striker.join()
+        if kill and code in {-signum, 128 + signum}:
+            self.kills += 1
+            whole = not out or out.endswith(b"\n")
+            assert whole or signum == signal.SIGKILL, "SIGTERM cut a line"
         else:
-            assert code == 0
+            assert code == 0, f"exit code {code}"
         self._take(out)
+
+    def _strike(self, process: subprocess.Popen[bytes], signum: int) -> None:
+        """Kill a run while it starts, or soon after one of its first requests."""
+        requests = len(self.sandbox.requests) + self.random.randint(0, 5)
+        delay = self.random.uniform(0, 0.5 if requests == len(self.sandbox.requests) else 0.03)
+        while len(self.sandbox.requests) < requests and process.poll() is None:
+            time.sleep(0.001)
+        time.sleep(delay)
+        if process.poll() is None:
+            process.send_signal(signum)
 
     def _read(self, process: subprocess.Popen[bytes]) -> bytes:
         """Read slowly enough for a kill to strike in the middle."""
@@ -102,14 +172,38 @@ class Crashes:
             message = json.loads(line)
             if message["type"] == "STATE":
                 self.state = message["value"]
-            elif message["type"] == "RECORD":
-                stream = message["stream"]
-                self.records[stream].append(message["record"])
-                again[stream] += message["record"][KEYS[stream]] in before[stream]
+            elif message["type"] == "SCHEMA":
+                self.columns[message["stream"]] = message["schema"]["properties"]
+            for stream, record in _records(message):
+                self.records[stream].append(record)
+                again[stream] += record[KEYS[stream]] in before[stream]
         self.repeated += again.values()
 
-    def lost(self, stream: str) -> int:
-        """Count the records of the source that did not arrive, or not with every value."""
-        arrived = {json.dumps(record, sort_keys=True) for record in self.records[stream]}
-        wanted = expected_records(self.sandbox.world, stream)
-        return sum(json.dumps(record, sort_keys=True) not in arrived for record in wanted)
+    def _on_its_path(self, stream: str, record: Record) -> Record:
+        """Return what a record becomes."""
+        if self.case.path == "flattened":
+            return flatten(record, self.columns[stream])
+        if self.case.path == "mapped" and stream == "events":
+            record["page"] = record["payload"].get("url")
+        elif self.case.path == "mapped" and stream == "users":
+            del record["phone"]
+            if record["email"]:
+                record["email"] = hashlib.sha256(record["email"].encode()).hexdigest()
+        return record
+
+
+def _records(message: dict[str, Any]) -> Iterator[tuple[str, Record]]:
+    """Return the stream and the records that a message brings, itself or in files."""
+    if message["type"] == "RECORD":
+        yield message["stream"], message["record"]
+    elif message["type"] == "BATCH":
+        for url in message["manifest"]:
+            with gzip.open(url2pathname(urlparse(url).path), "rt", encoding="utf-8") as lines:
+                for line in lines:
+                    yield message["stream"], json.loads(line)
+
+
+def _text(record: Record) -> str:
+    """Return a text that is the same for the same values; null is as good as nothing."""
+    values = {name: value for name, value in record.items() if value is not None}
+    return json.dumps(values, sort_keys=True)

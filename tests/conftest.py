@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from dev.running import run_tap
 from dev.sandbox import Sandbox, Switches, World
@@ -20,16 +20,20 @@ if TYPE_CHECKING:
     from dev.running import Output
 
 
-# `make reliability` tries many examples, with `--hypothesis-profile=many`.
+# `--hypothesis-profile=many`, as in `make reliability`, tries many examples, and looks for the
+# smallest one that fails: that takes minutes.
 settings.register_profile(
     "few",
     max_examples=20,
+    phases=(Phase.explicit, Phase.generate),
     deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=list(HealthCheck),
 )
-settings.register_profile("many", settings.get_profile("few"), max_examples=400)
+settings.register_profile(
+    "many", settings.get_profile("few"), max_examples=400, phases=tuple(Phase)
+)
 settings.load_profile("few")
 
 

@@ -57,7 +57,7 @@ def loaded(folder: Path, stream: str) -> list[dict[str, Any]]:
 
 @pytest.mark.slow
 def test_windows_side_by_side(start: Start, tmp_path: Path) -> None:
-    sandbox = start(visits=300, latency=0.2)
+    sandbox = start(visits=150, latency=0.2)
     one, four = tmp_path / "one", tmp_path / "four"
     one.mkdir()
     four.mkdir()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -11,10 +9,11 @@ import pytest
 
 from dev.sandbox import Sandbox, World
 from tests.support.docs import blocks, columns
-from tests.support.pipes import Pipe, postgres
+from tests.support.pipes import Pipe, Postgres
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -90,19 +89,18 @@ def test_duckdb(sandbox_with_more: Sandbox, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_postgresql(sandbox_with_more: Sandbox, tmp_path: Path) -> None:
-    with tempfile.TemporaryDirectory(prefix="pg") as folder:
-        Path(folder).chmod(0o755)
-        with postgres(Path(folder) / "data") as database:
-            pipe = Pipe(tmp_path, "target-postgres", database.target_config)
-            pipe.run(sandbox_with_more.config())
-            queries = blocks("docs/postgresql.md", "sql")
-            assert len(queries) == 5
-            check_answers(sandbox_with_more, queries, database.query)
-            for table, wanted in columns("docs/postgresql.md").items():
-                found = database.query(
-                    "select column_name, data_type from information_schema.columns "
-                    f"where table_name = '{table}' and column_name not like '\\_sdc%'"
-                )
-                types = {row["column_name"]: row["data_type"] for row in found}
-                assert dict(wanted) == types
+@pytest.mark.xdist_group("postgres")
+def test_postgresql(sandbox_with_more: Sandbox, tmp_path: Path, database: Postgres) -> None:
+    pipe = Pipe(tmp_path, "target-postgres", database.target_config)
+    pipe.run(sandbox_with_more.config())
+    queries = blocks("docs/postgresql.md", "sql")
+    assert len(queries) == 5
+    check_answers(sandbox_with_more, queries, database.query)
+    for table, wanted in columns("docs/postgresql.md").items():
+        found = database.query(
+            "select column_name, data_type from information_schema.columns "
+            f"where table_schema = 'croct' and table_name = '{table}' "
+            "and column_name not like '\\_sdc%'"
+        )
+        types = {row["column_name"]: row["data_type"] for row in found}
+        assert dict(wanted) == types

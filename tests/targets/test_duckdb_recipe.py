@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "docs" / "duckdb" / "nightly.sh"
-FATAL = 401
+FATAL = 403
 
 
 class Nightly:

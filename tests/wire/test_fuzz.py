@@ -157,7 +157,7 @@ def _time(value: Any) -> Any:
         return value
     if isinstance(value, float):
         if not value.is_integer() or abs(value) >= 1e20:
-            return value
+            return None
         value = int(value)
     try:
         return moment(value)

@@ -1,0 +1,1 @@
+"""Schedulers, such as Airflow."""

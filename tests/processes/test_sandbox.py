@@ -1,0 +1,95 @@
+"""The sandbox as people start it: `python -m dev.sandbox`."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+
+from dev.environments import ROOT
+from dev.sandbox.api import EVENT_TYPES
+from tap_croct import schemas
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from dev.running import Output
+
+COMMAND = [sys.executable, "-m", "dev.sandbox"]
+
+
+@contextmanager
+def serving(*options: str) -> Iterator[str]:
+    """Start the sandbox; yield what it says first; stop it with Ctrl-C."""
+    with subprocess.Popen(
+        [*COMMAND, "--port=0", *options], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
+        assert process.stdout is not None
+        said = ""
+        while "Ctrl-C" not in said:
+            line = process.stdout.readline()
+            assert line, said
+            said += line
+        try:
+            yield said
+        finally:
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=20) == 0
+
+
+def test_what_it_says_is_enough_to_run_the_tap(tap: Callable[..., Output]) -> None:
+    options = ["--visits=5", "--latency=0.05", "--faults=0.2", "--end=null", "--time-unit=seconds"]
+    with serving(*options) as said:
+        settings = dict(re.findall(r"(TAP_CROCT_\w+)=(\S+)", said))
+        first = tap(None, "--config=ENV", TAP_CROCT_PAGE_SIZE="10", **settings)
+        assert first.code == 0, first.stderr
+        counts = first.counts()
+        assert f"{counts['events']} events, 5 sessions, {counts['users']} users" in said
+        assert "; retry 1 of " in first.stderr
+        (command,) = re.findall(r"curl -X POST '(\S+)'", said)
+        assert requests.post(command, timeout=10).status_code == 200
+        again = tap(None, "--config=ENV", state=first.state, **settings)
+        assert again.counts()["sessions"] > 5
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--faults", "2"], "argument --faults: must be a number from 0 to 1"),
+        (["--latency", "-1"], "argument --latency: must be a number from 0"),
+        (["--visits", "many"], "argument --visits: invalid int value: 'many'"),
+        (["--end", "never"], "argument --end: invalid choice: 'never'"),
+    ],
+)
+def test_wrong_options(options: list[str], message: str) -> None:
+    done = subprocess.run(
+        [*COMMAND, *options], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
+def test_a_port_that_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        done = subprocess.run(
+            [*COMMAND, f"--port={port}"], capture_output=True, text=True, cwd=ROOT, check=False
+        )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"Cannot listen on port {port}: Address already in use.")
+
+
+def test_it_knows_the_types_of_events_by_itself() -> None:
+    """Two lists, written apart, agree."""
+    assert set(schemas.EVENT_TYPES) == EVENT_TYPES
+    for module in sorted((ROOT / "dev" / "sandbox").glob("*.py")):
+        assert "tap_croct" not in module.read_text(), module

@@ -1,0 +1,101 @@
+"""The tap as a process: exit codes and what is on which stream; the same as in process.
+
+Most tests run the tap in their own process. These hold that against the real thing, for each kind
+of run and each kind of end.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dev.expected import STREAMS, expected_records
+from dev.sandbox import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dev.running import Output
+    from dev.sandbox import Sandbox
+
+    Tap = Callable[..., Output]
+
+VARIES = [
+    # what differs from run to run, and what takes its place
+    (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|\+00:00)?", "TIME"),
+    (r'"(value|pid)":[-\d.e]+', r'"\1":N'),
+    (r"[\d,]+/s|\d+\.\d s|in \d+ s", "DURATION"),
+    (r"python -m [\w.-]+|tap-croct(?= (?:\[OPTIONS|--help))", "PROGRAM"),
+    (r"File \"[^\"]+\", line \d+", "PLACE"),
+]
+
+
+@dataclass
+class Run:
+    """A run of the tap, and how it should end."""
+
+    code: int
+    stderr: str = ""
+    """What the log has to say."""
+
+    settings: dict[str, Any] = field(default_factory=dict)
+    args: tuple[str, ...] = ()
+    options: dict[str, Any] = field(default_factory=dict)
+    fault: Fault | None = None
+    config: bool = True
+    records: bool = False
+    """Whether all records are exported."""
+
+
+RUNS = {
+    "export": Run(0, "done (caught up)", records=True),
+    "resumed": Run(0, options={"state": {"bookmarks": {"users": {}}}}, records=True),
+    "decoded": Run(0, settings={"stream_maps": {s: {} for s in STREAMS}}, records=True),
+    "retried": Run(0, "; retry 1 of ", fault=Fault(status=503), records=True),
+    "rejected key": Run(1, "events: 401 Unauthorized", settings={"api_key": "wrong"}),
+    "wrong setting": Run(1, "page_size: must be", settings={"page_size": 0}),
+    "wrong state": Run(1, "--state", options={"state": "{"}),
+    "wrong catalog": Run(1, "--catalog", options={"catalog": {}}),
+    "missing file": Run(2, "nowhere.json", args=("--config", "nowhere.json"), config=False),
+    "unknown option": Run(2, "--nonsense", args=("--nonsense",)),
+    "traceback": Run(
+        1, "Traceback", settings={"api_key": "wrong"}, options={"TAP_CROCT_LOGLEVEL": "DEBUG"}
+    ),
+    "test": Run(0, args=("--test",)),
+    "discover": Run(0, args=("--discover",), config=False),
+    "about": Run(0, args=("--about",), config=False),
+    "version": Run(0, args=("--version",), config=False),
+}
+
+
+def same(text: str) -> list[str]:
+    """Return the lines of an output without what differs from run to run."""
+    for pattern, replacement in VARIES:
+        text = re.sub(pattern, replacement, text)
+    lines = text.splitlines()
+    # The SDK says so once a process.
+    return [line for line in lines if "Python 3.10" not in line and "EOLWarning" not in line]
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_in_process_and_as_a_process(
+    sandbox: Sandbox, tap: Tap, tap_process: Tap, name: str
+) -> None:
+    run = RUNS[name]
+    outputs = []
+    for runner in (tap_process, tap):
+        sandbox.faults = [Fault(status=run.fault.status)] if run.fault else []
+        config = {**sandbox.config(), **run.settings} if run.config else None
+        outputs.append(runner(config, *run.args, **run.options))
+    process, in_process = outputs
+    assert process.code == run.code
+    assert run.stderr in process.stderr
+    if run.records:
+        for stream in STREAMS:
+            assert process.records(stream) == expected_records(sandbox.world, stream)
+    assert in_process.code == process.code
+    assert same(in_process.stdout) == same(process.stdout)
+    assert sorted(same(in_process.stderr)) == sorted(same(process.stderr))
