@@ -112,7 +112,12 @@ def target_seconds(folder: Path, tap: list[str]) -> float:
     output, database = folder / "output.jsonl", folder / "bench.duckdb"
     with output.open("wb") as file:
         subprocess.run(
-            tap, stdout=file, stderr=subprocess.DEVNULL, cwd=ROOT, env=clean_environment(), check=True
+            tap,
+            stdout=file,
+            stderr=subprocess.DEVNULL,
+            cwd=ROOT,
+            env=clean_environment(),
+            check=True,
         )
     config = {"filepath": str(database), "default_target_schema": "bench"}
     command = [

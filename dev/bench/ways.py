@@ -140,9 +140,7 @@ def measured(base: str, way: Way, sizes: Sizes, folder: Path) -> list[str]:
         folder: For files.
     """
     runs = {"tap": sizes.runs, "template": sizes.template_runs}
-    cpu = measuring.best(
-        commands(base, way, sizes.records, folder), runs, folder / "batches"
-    )
+    cpu = measuring.best(commands(base, way, sizes.records, folder), runs, folder / "batches")
     rate = sizes.records / cpu["tap"]
     row = [
         way.title,

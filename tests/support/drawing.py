@@ -9,13 +9,13 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
-import simplejson
 from hypothesis import strategies as st
+from singer_sdk.singerlib.json import serialize_json
 
 from dev.expected import KEYS, STREAMS
 from dev.sandbox import World
 from dev.sandbox.world import METADATA
-from tests.support.converted import TIMES
+from tests.support.converted import ADDITIONAL, TIMES
 from tests.support.oracle import Pages, catalog
 
 Json = dict[str, Any]
@@ -75,8 +75,8 @@ def _body(items: list[Json], cursor: str | None, case: Case) -> bytes:
     page: Json = {"items": items, "nextCursor": cursor}
     if case.stream == "events":
         page["metadata"] = METADATA
-    text = simplejson.dumps(page, use_decimal=True, ensure_ascii=case.ascii)
-    # In texts, too: what the case prints is not what is compared, the body is.
+    text = serialize_json(page, ensure_ascii=case.ascii)
+    # In texts, too, and it does no harm: both taps are given the body, not the items.
     return text.replace("E", case.exponent).encode()
 
 
@@ -135,9 +135,10 @@ def _places(value: Any, path: Path = ()) -> list[Path]:
 
 
 def _at(item: Json, path: Path) -> Any:
+    found: Any = item
     for step in path:
-        item = item[step]  # type: ignore[index]
-    return item
+        found = found[step]
+    return found
 
 
 def _change(draw: st.DrawFn, stream: str, item: Json) -> None:
@@ -200,7 +201,7 @@ def items_of(draw: st.DrawFn, stream: str) -> Json:
 EXPRESSIONS = {
     "events": [
         "payload.get('cart')", "payload.get('url') if payload else None", "payload",
-        "payload['@type']", "_['payload'].get('cart', {}).get('total')", "len(payload)",
+        "payload['@type']", "_['payload'].get('cart', {}).get('total')", "str(payload)",
         "eventType.upper() if eventType else None", "context.get('metadata', {}).get('release')",
         "str(timestamp)", "metadata.get('workspaceSlug')", "_['context']", "sessionId + userId",
         "record.get('payload', {}).get('order', {}).get('total')", "md5(sessionId)",
@@ -215,12 +216,12 @@ EXPRESSIONS = {
     "users": [
         "sha256(email) if email else None", "_['email']", "firstName", "interests",
         "firstName[0] if firstName else None", "address.get('country')", "statistics['orders'] + 1",
-        "customAttributes.get('score')", "len(activities or [])", "md5(phone or '')",
+        "customAttributes.get('score')", "activities or []", "md5(phone or '')",
         "json.dumps(statistics)", "birthDate[:4] if birthDate else None", "bool(email)",
     ],
 }  # fmt: skip
 EVERYWHERE = [
-    "record", "_", "len(_)", "'constant'", "1", "1.5", "__stream_name__", "config['salt']",
+    "record", "_", "bool(_)", "'constant'", "1", "1.5", "__stream_name__", "config['salt']",
     "__original_stream_name__", "{'a': 1, 'b': [userId]}", "None", "'email' in _", "userId",
     "sha256(config['salt'] + str(userId))", "int('7')", "datetime.date(2026, 1, 1).isoformat()",
 ]  # fmt: skip
@@ -243,7 +244,9 @@ def maps_of(draw: st.DrawFn, stream: str, declared: list[str]) -> Json:
     for name in draw(st.lists(st.sampled_from(["added", "other", "sum"]), max_size=2, unique=True)):
         result[name] = draw(pool)
     if draw(st.integers(0, 3)) == 0:
-        result[draw(st.sampled_from(others))] = draw(pool)
+        name, expression = draw(st.sampled_from(others)), draw(pool)
+        if (name, expression[:5]) != (ADDITIONAL, "json."):  # would look as if the tap had put it
+            result[name] = expression
     if draw(st.integers(0, 2)) == 0:
         result["__filter__"] = draw(st.sampled_from([*FILTERS[stream], "userId", "False", "1"]))
     if draw(st.integers(0, 4)) == 0:
