@@ -20,6 +20,7 @@ from tests.support.oracle import Pages, catalog
 
 Json = dict[str, Any]
 Path = tuple[str | int, ...]
+Breadcrumb = tuple[str, ...]
 
 
 @dataclass
@@ -28,8 +29,11 @@ class Case:
 
     stream: str
     config: Json
-    selection: dict[tuple[str, ...], bool] | None
-    """Breadcrumbs of one stream's catalog entry, selected or not; None for no catalog."""
+    selection: dict[Breadcrumb, Json | None] | None
+    """Changes of the metadata of the stream's catalog entry, None to remove it; None for no catalog."""
+
+    schema: dict[Breadcrumb, Json | None]
+    """Changes of the schema of the stream's catalog entry, None to remove a property."""
 
     others: dict[str, bool]
     """The other streams of the catalog, selected or not; and this one, if it is not."""
@@ -50,14 +54,33 @@ class Case:
         selected = {self.stream: True, **self.others}
         result["streams"] = [e for e in result["streams"] if e["tap_stream_id"] in selected]
         for entry in result["streams"]:
-            name = entry["tap_stream_id"]
-            for metadata in entry["metadata"]:
-                breadcrumb = tuple(metadata["breadcrumb"])
-                if not breadcrumb:
-                    metadata["metadata"]["selected"] = selected[name]
-                elif name == self.stream and breadcrumb in self.selection:
-                    metadata["metadata"]["selected"] = self.selection[breadcrumb]
+            metadata = {
+                tuple(found["breadcrumb"]): found["metadata"] for found in entry["metadata"]
+            }
+            metadata[()]["selected"] = selected[entry["tap_stream_id"]]
+            if entry["tap_stream_id"] == self.stream:
+                self._change(entry, metadata)
+            entry["metadata"] = [
+                {"breadcrumb": list(breadcrumb), "metadata": found}
+                for breadcrumb, found in metadata.items()
+            ]
         return result
+
+    def _change(self, entry: Json, metadata: dict[Breadcrumb, Json]) -> None:
+        for breadcrumb, change in (self.selection or {}).items():
+            if change is None:
+                metadata.pop(breadcrumb, None)
+            else:
+                metadata[breadcrumb] = {**metadata.get(breadcrumb, {}), **change}
+        for breadcrumb, change in self.schema.items():
+            *parents, name = breadcrumb
+            properties = _at(entry["schema"], tuple(parents))
+            if change is None:
+                properties.pop(name, None)
+            else:
+                properties[name] = change
+        if self.config.get("emit_activate_version_messages"):
+            entry["replication_method"] = "FULL_TABLE"
 
     def pages(self) -> Pages:
         """Return the bodies of the responses."""
@@ -99,6 +122,11 @@ WRONG_TIMES: list[Any] = ["text", {}, {"a": 1}, [], None, "1815-12-10"]
 MOMENTS: list[Any] = [
     0, -1, 1767225600664, -62_135_596_800_000, -62_135_596_800_001, 253_402_300_799_999,
     253_402_300_800_000, 10**30, None, "1815-12-10",
+]  # fmt: skip
+
+METADATA_CHANGES: list[Json | None] = [
+    *[{"selected": False}] * 4, {"selected": True}, None,
+    {"inclusion": "unsupported"}, {"selected-by-default": False}, {"selected-by-default": True},
 ]  # fmt: skip
 
 text = st.sampled_from(TEXTS) | st.text(st.characters(codec="utf-8"), max_size=4)
@@ -306,6 +334,41 @@ def entries() -> dict[str, Json]:
     return {entry["tap_stream_id"]: entry for entry in catalog()["streams"]}
 
 
+def _breadcrumbs(entry: Json) -> list[Breadcrumb]:
+    return [tuple(m["breadcrumb"]) for m in entry["metadata"] if m["breadcrumb"]]
+
+
+def _keys(entry: Json) -> set[Breadcrumb]:
+    """Return the breadcrumbs of what the tap keeps selected and declared."""
+    names = (KEYS[entry["tap_stream_id"]], entry["replication_key"])
+    return {("properties", name) for name in names}
+
+
+@st.composite
+def selections(draw: st.DrawFn, entry: Json) -> dict[Breadcrumb, Json | None]:
+    """Changes of the metadata of a catalog entry."""
+    known = _breadcrumbs(entry)
+    unknown = [(*breadcrumb, "properties", "new") for breadcrumb in [(), *known]]
+    chosen = st.lists(st.sampled_from(known) | st.sampled_from(known + unknown), max_size=8)
+    result: dict[Breadcrumb, Json | None] = {}
+    for breadcrumb in draw(chosen):
+        change = draw(st.sampled_from(METADATA_CHANGES))
+        if change is None or "inclusion" not in change or breadcrumb not in _keys(entry):
+            result[breadcrumb] = change
+    return result
+
+
+@st.composite
+def schema_changes(draw: st.DrawFn, entry: Json) -> dict[Breadcrumb, Json | None]:
+    """Changes of the schema of a catalog entry, as a user may have made them."""
+    free = [name for name in _breadcrumbs(entry) if name not in _keys(entry)]
+    result: dict[Breadcrumb, Json | None] = {draw(st.sampled_from(free)): None}
+    if draw(st.booleans()):
+        kind = draw(st.sampled_from([["string", "null"], ["object", "null"], ["array", "null"]]))
+        result["properties", draw(st.sampled_from(["new", "giftWrap"]))] = {"type": kind}
+    return result
+
+
 @st.composite
 def cases(draw: st.DrawFn, batches: str) -> Case:
     """Cases of all kinds.
@@ -319,10 +382,13 @@ def cases(draw: st.DrawFn, batches: str) -> Case:
     config = draw(configs(stream, list(entry["schema"]["properties"])))
     selection = None
     others: dict[str, bool] = {}
+    schema: dict[Breadcrumb, Json | None] = {}
     if draw(st.integers(0, 2)):
-        breadcrumbs = [tuple(m["breadcrumb"]) for m in entry["metadata"] if m["breadcrumb"]]
-        chosen = st.lists(st.sampled_from(breadcrumbs), max_size=8, unique=True)
-        selection = {name: draw(st.integers(0, 3)) == 0 for name in draw(chosen)}
+        selection = draw(selections(entry))
+        if draw(st.integers(0, 5)) == 0:
+            schema = draw(schema_changes(entry))
+        if draw(st.integers(0, 5)) == 0:
+            config["emit_activate_version_messages"] = True
         # A stream map of a stream that is not selected stops the SDK, and not the tap.
         may_go = STREAMS if "stream_maps" not in config else sorted(set(STREAMS) - {stream})
         if draw(st.integers(0, 4)) == 0:
@@ -337,6 +403,7 @@ def cases(draw: st.DrawFn, batches: str) -> Case:
         stream,
         config,
         selection,
+        schema,
         others,
         items=draw(st.lists(items_of(stream), min_size=1, max_size=6)),
         page_size=draw(st.sampled_from([1, 2, 1000])),

@@ -126,11 +126,15 @@ class Outcome:
     records: dict[str, list[Json]] = field(default_factory=lambda: defaultdict(list))
     largest_file: int = 0
     without_schema: set[str] = field(default_factory=set)
+    versioned: set[tuple[str, str]] = field(default_factory=set)
+    """Kind and stream of the messages that have a version: it is the time of the run."""
 
     def read(self, lines: Iterable[str]) -> None:
         """Take the messages of a run."""
         for message in map(exactly, lines):
             name = message.get("stream", "")
+            if "version" in message:
+                self.versioned.add((message["type"], name))
             if message["type"] == "SCHEMA":
                 self.schemas[name].append({k: v for k, v in message.items() if k != "type"})
             elif message["type"] == "RECORD":
@@ -189,11 +193,9 @@ def tap_outcome(config: Json, given: Json | None, pages: Pages) -> Outcome:
     outcome = Outcome()
     buffer = io.BytesIO()
     out = io.TextIOWrapper(buffer, encoding="utf-8")
-    with contextlib.redirect_stdout(out), answering(pages):
+    with contextlib.redirect_stdout(out), answering(pages), _quiet():
         try:
-            tap = TapCroct(config=copy.deepcopy({**CONFIG, **config}), catalog=given)
-            with _quiet():
-                tap.sync_all()
+            TapCroct(config=copy.deepcopy({**CONFIG, **config}), catalog=given).sync_all()
         except Exception as error:  # noqa: BLE001 - an expression can fail in any way
             outcome.error = error
     written = buffer.getvalue().decode()
@@ -309,6 +311,8 @@ def differences(config: Mapping[str, Any], reference: Outcome, tap: Outcome) -> 
     batch = config.get("batch_config")
     if batch and tap.largest_file > batch["batch_size"]:
         found.append(f"a batch file of {tap.largest_file} records")
+    if not (batch or reference.error or tap.error) and reference.versioned != tap.versioned:
+        found.append(f"versions: reference {reference.versioned}, tap {tap.versioned}")
     flattened = bool(config.get("flattening_enabled") and config["flattening_max_depth"])
     for name in sorted({*reference.records, *tap.records}):
         wanted = [
