@@ -36,7 +36,7 @@ WAY_COLUMNS = (
     "at most",
     "tap, records/s",
     "target-duckdb, records/s",
-    "tap / target",
+    "tap / target, at least 2",
 )
 OTHER_COLUMNS = ("", "measured", "ratio", "at most")
 
