@@ -37,7 +37,7 @@ format: .venv/ready  ## Fix what ruff can fix
 	$(BIN)/ruff format
 
 bench: .venv/ready  ## Measure how fast the tap is, in ratios
-	$(BIN)/python -m dev.bench.run
+	$(BIN)/python -m dev.bench
 
 reliability: .venv/ready  ## Count what faults, kills and odd inputs lose; takes long
 	$(BIN)/python -m dev.reliability $(ARGS)

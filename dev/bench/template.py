@@ -1,4 +1,4 @@
-"""The tap that the SDK's template gives for this API, with the same schema.
+"""The tap that the SDK's template gives for this API, with the same schemas.
 
 `python -m dev.bench.template --config FILE`
 """
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context
 
 
-class EventsStream(RESTStream[Any]):
-    """Events, as the template would do it."""
+def to_time(ms: int) -> str:
+    """Format a time, as one would."""
+    return datetime.fromtimestamp(ms / 1000, timezone.utc).isoformat(timespec="milliseconds")
 
-    name = "events"
-    path = "/events"
-    primary_keys: ClassVar[list[str]] = ["id"]
-    replication_key = "timestamp"
-    schema = schemas.EVENT
+
+class TemplateStream(RESTStream[Any]):
+    """What the streams share, as the template has it."""
+
     records_jsonpath = "$.items[*]"
     next_page_token_jsonpath = "$.nextCursor"
 
@@ -41,13 +41,59 @@ class EventsStream(RESTStream[Any]):
         del context
         return {"pageSize": 1000, "cursor": next_page_token}
 
+
+class EventsStream(TemplateStream):
+    """Events, as one would do it."""
+
+    name = "events"
+    path = "/events"
+    primary_keys: ClassVar[list[str]] = ["id"]
+    replication_key = "timestamp"
+    schema = schemas.EVENT
+
     def post_process(
         self, row: dict[str, Any], context: Context | None = None
     ) -> dict[str, Any] | None:
         del context
-        time = datetime.fromtimestamp(row["timestamp"] / 1000, timezone.utc)
-        row["timestamp"] = time.isoformat(timespec="milliseconds")
+        row["timestamp"] = to_time(row["timestamp"])
         row["eventType"] = row["payload"]["@type"]
+        return row
+
+
+class SessionsStream(TemplateStream):
+    """Sessions, as one would do it."""
+
+    name = "sessions"
+    path = "/session"
+    primary_keys: ClassVar[list[str]] = ["sessionId"]
+    replication_key = "closeTime"
+    schema = schemas.SESSION
+
+    def post_process(
+        self, row: dict[str, Any], context: Context | None = None
+    ) -> dict[str, Any] | None:
+        del context
+        row["closeTime"] = to_time(row["closeTime"])
+        row["window"] = {name: to_time(ms) for name, ms in row["window"].items()}
+        return row
+
+
+class UsersStream(TemplateStream):
+    """Users, as one would do it."""
+
+    name = "users"
+    path = "/user"
+    primary_keys: ClassVar[list[str]] = ["userId"]
+    replication_key = "lastModifiedTime"
+    schema = schemas.USER
+
+    def post_process(
+        self, row: dict[str, Any], context: Context | None = None
+    ) -> dict[str, Any] | None:
+        del context
+        row["lastModifiedTime"] = to_time(row["lastModifiedTime"])
+        if row["birthDate"] is not None:
+            row["birthDate"] = to_time(row["birthDate"])
         return row
 
 
@@ -61,7 +107,7 @@ class TemplateTap(Tap):
     ).to_dict()
 
     def discover_streams(self) -> list[RESTStream[Any]]:
-        return [EventsStream(self)]
+        return [stream(self) for stream in (EventsStream, SessionsStream, UsersStream)]
 
 
 if __name__ == "__main__":

@@ -6,26 +6,24 @@ This is the one place that knows where the tap means to differ from the SDK's ow
   lists that were strings, the key of an item that has none, and undeclared properties at the top,
   which move into the column `additionalProperties`.
 - Flattened (`settled`), objects that are null have no column and are left out; everything else
-  that has no column moves into `additionalProperties`, too, where it needs not be text.
+  that has no column moves into `additionalProperties`, too, under the name that its column would
+  have; unless a stream map has put something else there.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import uuid
 from decimal import Decimal
 from typing import Any
 
 from dev.expected import KEYS, moment
-from tap_croct import schemas
 
 Json = dict[str, Any]
 
 ADDITIONAL = "additionalProperties"
-MOVES = ADDITIONAL in schemas.EVENT["properties"]
 
-TIMES = {
+TIMES: dict[str, list[tuple[str, ...]]] = {
     "events": [("timestamp",)],
     "sessions": [("closeTime",), ("window", "start"), ("window", "end")],
     "users": [("lastModifiedTime",), ("birthDate",)],
@@ -58,7 +56,7 @@ def record_of(stream: str, item: Json, metadata: object, schema: Json) -> Json:
             if isinstance(item.get(name), str):
                 item[name] = [item[name]]
     undeclared = [name for name in item if name not in schema["properties"]]
-    if MOVES and undeclared:
+    if undeclared:
         item[ADDITIONAL] = {name: item.pop(name) for name in undeclared}
     return item
 
@@ -74,22 +72,21 @@ def settled(record: Json, columns: Json) -> Json:
     others = {
         name: value for name, value in record.items() if name not in columns and value is not None
     }
-    if not MOVES:
-        return {**kept, **others}
-    if ADDITIONAL in columns and (others or kept.get(ADDITIONAL)):
-        before = json.loads(kept.get(ADDITIONAL) or "{}", parse_float=Decimal)
-        kept[ADDITIONAL] = canonical(
-            {name: _unwrapped(value) for name, value in {**before, **others}.items()}
-        )
+    before = _object(kept.get(ADDITIONAL))
+    if others and ADDITIONAL in columns and before is not None:
+        kept[ADDITIONAL] = canonical({**before, **others})
     return kept
 
 
-def _unwrapped(value: object) -> object:
-    """Return a list or an object that the SDK has made text of, for a column there is none of."""
-    if isinstance(value, str) and value[:1] in ("[", "{"):
-        with contextlib.suppress(ValueError):
-            return json.loads(value, parse_float=Decimal)
-    return value
+def _object(value: object) -> Json | None:
+    """Return the object that a column holds; None for what a stream map put there instead."""
+    if value is None:
+        return {}
+    try:
+        found = json.loads(str(value), parse_float=Decimal)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def canonical(value: Any) -> str:

@@ -9,17 +9,18 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
-import simplejson
 from hypothesis import strategies as st
+from singer_sdk.singerlib.json import serialize_json
 
 from dev.expected import KEYS, STREAMS
 from dev.sandbox import World
 from dev.sandbox.world import METADATA
-from tests.support.converted import TIMES
+from tests.support.converted import ADDITIONAL, TIMES
 from tests.support.oracle import Pages, catalog
 
 Json = dict[str, Any]
 Path = tuple[str | int, ...]
+Breadcrumb = tuple[str, ...]
 
 
 @dataclass
@@ -28,8 +29,11 @@ class Case:
 
     stream: str
     config: Json
-    selection: dict[tuple[str, ...], bool] | None
-    """Breadcrumbs of one stream's catalog entry, selected or not; None for no catalog."""
+    selection: dict[Breadcrumb, Json | None] | None
+    """Changes of the metadata of the stream's catalog entry, None to remove it; None for no catalog."""
+
+    schema: dict[Breadcrumb, Json | None]
+    """Changes of the schema of the stream's catalog entry, None to remove a property."""
 
     others: dict[str, bool]
     """The other streams of the catalog, selected or not; and this one, if it is not."""
@@ -50,14 +54,33 @@ class Case:
         selected = {self.stream: True, **self.others}
         result["streams"] = [e for e in result["streams"] if e["tap_stream_id"] in selected]
         for entry in result["streams"]:
-            name = entry["tap_stream_id"]
-            for metadata in entry["metadata"]:
-                breadcrumb = tuple(metadata["breadcrumb"])
-                if not breadcrumb:
-                    metadata["metadata"]["selected"] = selected[name]
-                elif name == self.stream and breadcrumb in self.selection:
-                    metadata["metadata"]["selected"] = self.selection[breadcrumb]
+            metadata = {
+                tuple(found["breadcrumb"]): found["metadata"] for found in entry["metadata"]
+            }
+            metadata[()]["selected"] = selected[entry["tap_stream_id"]]
+            if entry["tap_stream_id"] == self.stream:
+                self._change(entry, metadata)
+            entry["metadata"] = [
+                {"breadcrumb": list(breadcrumb), "metadata": found}
+                for breadcrumb, found in metadata.items()
+            ]
         return result
+
+    def _change(self, entry: Json, metadata: dict[Breadcrumb, Json]) -> None:
+        for breadcrumb, change in (self.selection or {}).items():
+            if change is None:
+                metadata.pop(breadcrumb, None)
+            else:
+                metadata[breadcrumb] = {**metadata.get(breadcrumb, {}), **change}
+        for breadcrumb, change in self.schema.items():
+            *parents, name = breadcrumb
+            properties = _at(entry["schema"], tuple(parents))
+            if change is None:
+                properties.pop(name, None)
+            else:
+                properties[name] = change
+        if self.config.get("emit_activate_version_messages"):
+            entry["replication_method"] = "FULL_TABLE"
 
     def pages(self) -> Pages:
         """Return the bodies of the responses."""
@@ -75,8 +98,8 @@ def _body(items: list[Json], cursor: str | None, case: Case) -> bytes:
     page: Json = {"items": items, "nextCursor": cursor}
     if case.stream == "events":
         page["metadata"] = METADATA
-    text = simplejson.dumps(page, use_decimal=True, ensure_ascii=case.ascii)
-    # In texts, too: what the case prints is not what is compared, the body is.
+    text = serialize_json(page, ensure_ascii=case.ascii)
+    # In texts, too, and it does no harm: both taps are given the body, not the items.
     return text.replace("E", case.exponent).encode()
 
 
@@ -99,6 +122,11 @@ WRONG_TIMES: list[Any] = ["text", {}, {"a": 1}, [], None, "1815-12-10"]
 MOMENTS: list[Any] = [
     0, -1, 1767225600664, -62_135_596_800_000, -62_135_596_800_001, 253_402_300_799_999,
     253_402_300_800_000, 10**30, None, "1815-12-10",
+]  # fmt: skip
+
+METADATA_CHANGES: list[Json | None] = [
+    *[{"selected": False}] * 4, {"selected": True}, None,
+    {"inclusion": "unsupported"}, {"selected-by-default": False}, {"selected-by-default": True},
 ]  # fmt: skip
 
 text = st.sampled_from(TEXTS) | st.text(st.characters(codec="utf-8"), max_size=4)
@@ -135,9 +163,10 @@ def _places(value: Any, path: Path = ()) -> list[Path]:
 
 
 def _at(item: Json, path: Path) -> Any:
+    found: Any = item
     for step in path:
-        item = item[step]  # type: ignore[index]
-    return item
+        found = found[step]
+    return found
 
 
 def _change(draw: st.DrawFn, stream: str, item: Json) -> None:
@@ -200,7 +229,7 @@ def items_of(draw: st.DrawFn, stream: str) -> Json:
 EXPRESSIONS = {
     "events": [
         "payload.get('cart')", "payload.get('url') if payload else None", "payload",
-        "payload['@type']", "_['payload'].get('cart', {}).get('total')", "len(payload)",
+        "payload['@type']", "_['payload'].get('cart', {}).get('total')", "str(payload)",
         "eventType.upper() if eventType else None", "context.get('metadata', {}).get('release')",
         "str(timestamp)", "metadata.get('workspaceSlug')", "_['context']", "sessionId + userId",
         "record.get('payload', {}).get('order', {}).get('total')", "md5(sessionId)",
@@ -215,12 +244,12 @@ EXPRESSIONS = {
     "users": [
         "sha256(email) if email else None", "_['email']", "firstName", "interests",
         "firstName[0] if firstName else None", "address.get('country')", "statistics['orders'] + 1",
-        "customAttributes.get('score')", "len(activities or [])", "md5(phone or '')",
+        "customAttributes.get('score')", "activities or []", "md5(phone or '')",
         "json.dumps(statistics)", "birthDate[:4] if birthDate else None", "bool(email)",
     ],
 }  # fmt: skip
 EVERYWHERE = [
-    "record", "_", "len(_)", "'constant'", "1", "1.5", "__stream_name__", "config['salt']",
+    "record", "_", "bool(_)", "'constant'", "1", "1.5", "__stream_name__", "config['salt']",
     "__original_stream_name__", "{'a': 1, 'b': [userId]}", "None", "'email' in _", "userId",
     "sha256(config['salt'] + str(userId))", "int('7')", "datetime.date(2026, 1, 1).isoformat()",
 ]  # fmt: skip
@@ -243,7 +272,9 @@ def maps_of(draw: st.DrawFn, stream: str, declared: list[str]) -> Json:
     for name in draw(st.lists(st.sampled_from(["added", "other", "sum"]), max_size=2, unique=True)):
         result[name] = draw(pool)
     if draw(st.integers(0, 3)) == 0:
-        result[draw(st.sampled_from(others))] = draw(pool)
+        name, expression = draw(st.sampled_from(others)), draw(pool)
+        if (name, expression[:5]) != (ADDITIONAL, "json."):  # would look as if the tap had put it
+            result[name] = expression
     if draw(st.integers(0, 2)) == 0:
         result["__filter__"] = draw(st.sampled_from([*FILTERS[stream], "userId", "False", "1"]))
     if draw(st.integers(0, 4)) == 0:
@@ -303,6 +334,41 @@ def entries() -> dict[str, Json]:
     return {entry["tap_stream_id"]: entry for entry in catalog()["streams"]}
 
 
+def _breadcrumbs(entry: Json) -> list[Breadcrumb]:
+    return [tuple(m["breadcrumb"]) for m in entry["metadata"] if m["breadcrumb"]]
+
+
+def _keys(entry: Json) -> set[Breadcrumb]:
+    """Return the breadcrumbs of what the tap keeps selected and declared."""
+    names = (KEYS[entry["tap_stream_id"]], entry["replication_key"])
+    return {("properties", name) for name in names}
+
+
+@st.composite
+def selections(draw: st.DrawFn, entry: Json) -> dict[Breadcrumb, Json | None]:
+    """Changes of the metadata of a catalog entry."""
+    known = _breadcrumbs(entry)
+    unknown = [(*breadcrumb, "properties", "new") for breadcrumb in [(), *known]]
+    chosen = st.lists(st.sampled_from(known) | st.sampled_from(known + unknown), max_size=8)
+    result: dict[Breadcrumb, Json | None] = {}
+    for breadcrumb in draw(chosen):
+        change = draw(st.sampled_from(METADATA_CHANGES))
+        if change is None or "inclusion" not in change or breadcrumb not in _keys(entry):
+            result[breadcrumb] = change
+    return result
+
+
+@st.composite
+def schema_changes(draw: st.DrawFn, entry: Json) -> dict[Breadcrumb, Json | None]:
+    """Changes of the schema of a catalog entry, as a user may have made them."""
+    free = [name for name in _breadcrumbs(entry) if name not in _keys(entry)]
+    result: dict[Breadcrumb, Json | None] = {draw(st.sampled_from(free)): None}
+    if draw(st.booleans()):
+        kind = draw(st.sampled_from([["string", "null"], ["object", "null"], ["array", "null"]]))
+        result["properties", draw(st.sampled_from(["new", "giftWrap"]))] = {"type": kind}
+    return result
+
+
 @st.composite
 def cases(draw: st.DrawFn, batches: str) -> Case:
     """Cases of all kinds.
@@ -316,10 +382,13 @@ def cases(draw: st.DrawFn, batches: str) -> Case:
     config = draw(configs(stream, list(entry["schema"]["properties"])))
     selection = None
     others: dict[str, bool] = {}
+    schema: dict[Breadcrumb, Json | None] = {}
     if draw(st.integers(0, 2)):
-        breadcrumbs = [tuple(m["breadcrumb"]) for m in entry["metadata"] if m["breadcrumb"]]
-        chosen = st.lists(st.sampled_from(breadcrumbs), max_size=8, unique=True)
-        selection = {name: draw(st.integers(0, 3)) == 0 for name in draw(chosen)}
+        selection = draw(selections(entry))
+        if draw(st.integers(0, 5)) == 0:
+            schema = draw(schema_changes(entry))
+        if draw(st.integers(0, 5)) == 0:
+            config["emit_activate_version_messages"] = True
         # A stream map of a stream that is not selected stops the SDK, and not the tap.
         may_go = STREAMS if "stream_maps" not in config else sorted(set(STREAMS) - {stream})
         if draw(st.integers(0, 4)) == 0:
@@ -334,6 +403,7 @@ def cases(draw: st.DrawFn, batches: str) -> Case:
         stream,
         config,
         selection,
+        schema,
         others,
         items=draw(st.lists(items_of(stream), min_size=1, max_size=6)),
         page_size=draw(st.sampled_from([1, 2, 1000])),

@@ -17,7 +17,7 @@ import logging
 from collections import defaultdict
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from unittest import mock
 from urllib.parse import parse_qs, urlsplit
 from urllib.request import url2pathname
@@ -90,7 +90,7 @@ class Reference(Tap):
     """The tap as the SDK would have it, with records instead of requests."""
 
     name = "tap-reference"
-    config_jsonschema: Json = {"properties": {}}  # noqa: RUF012
+    config_jsonschema: ClassVar[Json] = {"properties": {}}
 
     def __init__(self, entries: list[Json], pages: Pages, **kwargs: Any) -> None:
         """Create it.
@@ -126,11 +126,15 @@ class Outcome:
     records: dict[str, list[Json]] = field(default_factory=lambda: defaultdict(list))
     largest_file: int = 0
     without_schema: set[str] = field(default_factory=set)
+    versioned: set[tuple[str, str]] = field(default_factory=set)
+    """Kind and stream of the messages that have a version: it is the time of the run."""
 
     def read(self, lines: Iterable[str]) -> None:
         """Take the messages of a run."""
         for message in map(exactly, lines):
             name = message.get("stream", "")
+            if "version" in message:
+                self.versioned.add((message["type"], name))
             if message["type"] == "SCHEMA":
                 self.schemas[name].append({k: v for k, v in message.items() if k != "type"})
             elif message["type"] == "RECORD":
@@ -187,15 +191,14 @@ def tap_outcome(config: Json, given: Json | None, pages: Pages) -> Outcome:
         pages: The bodies of the responses, by stream.
     """
     outcome = Outcome()
-    out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
-    with contextlib.redirect_stdout(out), answering(pages):
+    buffer = io.BytesIO()
+    out = io.TextIOWrapper(buffer, encoding="utf-8")
+    with contextlib.redirect_stdout(out), answering(pages), _quiet():
         try:
-            tap = TapCroct(config=copy.deepcopy({**CONFIG, **config}), catalog=given)
-            with _quiet():
-                tap.sync_all()
+            TapCroct(config=copy.deepcopy({**CONFIG, **config}), catalog=given).sync_all()
         except Exception as error:  # noqa: BLE001 - an expression can fail in any way
             outcome.error = error
-    written = out.buffer.getvalue().decode()  # type: ignore[attr-defined]
+    written = buffer.getvalue().decode()
     assert written.endswith("\n") or not written
     outcome.read(written.split("\n")[:-1])
     return outcome
@@ -270,8 +273,8 @@ def comparable(value: Any, *, texts: bool = False) -> Any:
 
     Args:
         value: Decoded JSON.
-        texts: Whether texts that hold JSON are compared as the JSON that they hold, as flattening
-            makes them: escapes and notation of numbers are the encoder's choice.
+        texts: Whether texts that hold JSON are compared as the JSON that they hold: escapes and
+            notation of numbers are the encoder's choice.
     """
     if isinstance(value, dict):
         return {name: comparable(child, texts=texts) for name, child in value.items()}
@@ -283,7 +286,7 @@ def comparable(value: Any, *, texts: bool = False) -> Any:
         return ("integer", value)
     if texts and isinstance(value, str) and value[:1] in {"{", "["}:
         with contextlib.suppress(ValueError):
-            return ("JSON", comparable(exactly(value)))
+            return comparable(exactly(value), texts=True)
     return value
 
 
@@ -308,30 +311,38 @@ def differences(config: Mapping[str, Any], reference: Outcome, tap: Outcome) -> 
     batch = config.get("batch_config")
     if batch and tap.largest_file > batch["batch_size"]:
         found.append(f"a batch file of {tap.largest_file} records")
+    if not (batch or reference.error or tap.error) and reference.versioned != tap.versioned:
+        found.append(f"versions: reference {reference.versioned}, tap {tap.versioned}")
     flattened = bool(config.get("flattening_enabled") and config["flattening_max_depth"])
     for name in sorted({*reference.records, *tap.records}):
-        wanted, got = (
-            [
-                _normal(record, outcome, name, flattened=flattened)
-                for record in outcome.records[name]
-            ]
-            for outcome in (reference, tap)
-        )
-        if reference.error or tap.error:  # what was out before the error depends on the page
-            wanted = wanted[: len(got)]
-            if batch:
-                continue
+        wanted = [
+            _settled(record, reference, name, flattened) for record in reference.records[name]
+        ]
+        got = [_comparable_record(record, flattened) for record in tap.records[name]]
+        if reference.error or tap.error:  # how much was out before it is a matter of pages
+            length = min(len(wanted), len(got))
+            wanted, got = wanted[:length], got[:length]
         found += _records(name, wanted, got)
     return found
 
 
-def _normal(record: Json, outcome: Outcome, name: str, *, flattened: bool) -> Any:
-    schemas = outcome.schemas[name] or [{"schema": {"properties": {}}}]
-    columns = schemas[-1]["schema"]["properties"]
-    normal = settled(record, columns) if flattened else record
-    if normal.get(ADDITIONAL, ...) is None:
-        normal = {key: value for key, value in normal.items() if key != ADDITIONAL}
-    return comparable(normal, texts=flattened)
+def _settled(record: Json, reference: Outcome, name: str, flattened: bool) -> Json:  # noqa: FBT001
+    if flattened:
+        record = settled(record, reference.schemas[name][-1]["schema"]["properties"])
+    return _comparable_record(record, flattened)
+
+
+def _comparable_record(record: Json, flattened: bool) -> Json:  # noqa: FBT001
+    """Return a record to compare; flattened, objects and lists in it have to be texts."""
+    result: Json = {}
+    for name, value in record.items():
+        if name == ADDITIONAL and value is None:  # the same as being missing
+            continue
+        if flattened and isinstance(value, str):
+            result[name] = ("text", comparable(value, texts=True))
+        else:
+            result[name] = comparable(value)
+    return result
 
 
 def _errors(reference: Outcome, tap: Outcome) -> Iterator[str]:

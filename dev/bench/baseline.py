@@ -1,6 +1,6 @@
-"""The floor: fetch pages, split and re-encode them, and nothing else.
+"""The baseline: fetch pages, split and re-encode them, and nothing else.
 
-`python -m dev.bench.floor URL`
+`python -m dev.bench.baseline URL`
 """
 
 from __future__ import annotations
