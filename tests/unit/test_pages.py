@@ -1,0 +1,139 @@
+"""What the pages quote is so: messages, sample rows, names of files."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from functools import cache
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dev.environments import ROOT
+from dev.expected import KEYS, STREAMS, expected_records
+from dev.sandbox import World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+TROUBLESHOOTING = (ROOT / "docs" / "troubleshooting.md").read_text()
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
+README = (ROOT / "README.md").read_text()
+
+
+# Messages
+
+
+@cache
+def texts_of_the_tap() -> tuple[str, ...]:
+    """Return every literal text in the tap's source, cut at what is filled in, without backticks."""
+    found = []
+    for file in sorted((ROOT / "tap_croct").rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.JoinedStr):
+                parts = [p.value if isinstance(p, ast.Constant) else "\0" for p in node.values]
+                found.append("".join(map(str, parts)))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.append(node.value)
+    return tuple(re.sub(r"%[.\d]*[sdfr]", "\0", text).replace("`", "") for text in found)
+
+
+def missing(message: str) -> list[str]:
+    """Return the parts of a quoted message, between its `…`, that are in no text of the tap."""
+    parts = [part.strip(" .:;(),\"'") for part in message.split("…")]
+    return [part for part in parts if part and not any(part in text for text in texts_of_the_tap())]
+
+
+def quoted() -> Iterator[str]:
+    page = TROUBLESHOOTING.split("## Without a message")[0]
+    for row in re.findall(r"^\| `(.+?)` \|", page, re.MULTILINE):
+        yield row
+    for row in re.findall(r"^\| `([A-Z].+?)` \|", OPERATIONS, re.MULTILINE):
+        yield row
+
+
+MESSAGES = sorted(set(quoted()) - {"TAP_CROCT_LOGLEVEL"})
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+def test_the_message_exists(message: str) -> None:
+    if not re.fullmatch(r"\d{3} …", message):  # a status: the API's own words
+        assert missing(message) == []
+
+
+def test_messages_are_found_and_missed() -> None:
+    assert len(MESSAGES) > 50
+    assert missing("The catalog selects no stream, and so on") != []
+    assert missing("page_size: must be …") != []
+
+
+def test_the_lines_of_the_log_exist() -> None:
+    (log,) = re.findall(
+        r"```text\n(events: resumes.+?^Done: .+?)```", OPERATIONS, re.DOTALL | re.MULTILINE
+    )
+    words = ("resumes", "waiting for the API for", "done (", "caught up", "Done: ", "nothing left")
+    for word in words:
+        assert word in log
+        assert any(word in text for text in texts_of_the_tap()), word
+
+
+# Links
+
+
+def anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", text.lower()).replace(" ", "-") for text in headings}
+
+
+def test_links_lead_to_headings() -> None:
+    found = 0
+    for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")):
+        for name, anchor in re.findall(r"\]\(([^)#\s]*)#([^)]+)\)", page.read_text()):
+            if "://" not in name:
+                found += 1
+                assert anchor in anchors(page.parent / name if name else page), (page, anchor)
+    assert found > 10
+
+
+# Sample rows
+
+
+def samples() -> dict[str, dict[str, str]]:
+    """Return the columns that the README shows of a row of each table, as text."""
+    rows: dict[str, dict[str, str]] = {}
+    stream = column = ""
+    (block,) = re.findall(r"```text\n(croct\.events.*?)```", README, re.DOTALL)
+    for line in block.splitlines():
+        if found := re.match(r"croct\.(\w+)", line):
+            stream = found[1]
+            rows[stream] = {}
+        elif found := re.match(r"  (\w+) +(.+)", line):
+            column = found[1]
+            rows[stream][column] = found[2]
+        elif line.strip():
+            rows[stream][column] += " " + line.strip()
+    return rows
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_the_sample_rows_are_those_of_the_demo(stream: str) -> None:
+    sample = samples()[stream]
+    key = KEYS[stream].lower()
+    (record,) = [
+        {name.lower(): value for name, value in record.items()}
+        for record in expected_records(World(visits=250), stream)
+        if record[KEYS[stream]] == sample[key]
+    ]
+    for column, shown in sample.items():
+        value = record[column]
+        if isinstance(value, dict):
+            whole = json.dumps(value)
+            pairs = re.findall(r'"[^"]+": (?:"[^"…]*"|[\d.]+)', shown)
+            assert pairs
+            assert all(pair in whole for pair in pairs), (column, pairs)
+        elif re.match(r"\d{4}-\d\d-\d\dT", str(value)):
+            assert shown == value.replace("T", " ").removesuffix("Z")
+        else:
+            assert shown == value
