@@ -5,9 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import tempfile
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -16,10 +14,11 @@ import pytest
 from dev.expected import KEYS, STREAMS, by_key, expected_records, flatten
 from dev.warehouse import SCHEMAS, differences
 from tests.support.catalogs import catalog_of, select
-from tests.support.pipes import Pipe, Postgres, postgres
+from tests.support.pipes import Pipe, Postgres
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from pathlib import Path
 
     from dev.sandbox import Sandbox
 
@@ -141,15 +140,7 @@ class TestDuckDB:
         assert output.counts()["events"] == len(events)
 
 
-@pytest.fixture(scope="module")
-def database() -> Iterator[Postgres]:
-    # Not in pytest's own folder: a socket's path may not be long, nor root's alone.
-    with tempfile.TemporaryDirectory(prefix="pg") as folder:
-        Path(folder).chmod(0o755)
-        with postgres(Path(folder) / "data") as server:
-            yield server
-
-
+@pytest.mark.xdist_group("postgres")
 class TestPostgres:
     """meltanolabs-target-postgres, of the Meltano SDK lineage, into a real server."""
 
