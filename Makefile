@@ -39,6 +39,9 @@ format: .venv/ready  ## Fix what ruff can fix
 bench: .venv/ready  ## Measure how fast the tap is, in ratios
 	$(BIN)/python -m dev.bench
 
+bench-duckdb: .venv/ready  ## Measure three ways from the API into tables of DuckDB
+	$(BIN)/python -m dev.bench.duckdb_load
+
 reliability: .venv/ready  ## Count what faults, kills and odd inputs lose; takes long
 	$(BIN)/python -m dev.reliability $(ARGS)
 

@@ -1,4 +1,4 @@
-"""A PostgreSQL server for all tests that load into one; each uses a schema of its own."""
+"""Fixtures of targets and docs; the end of a run lists what of the docs could not be run."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.documents import pages, steps
 from tests.support.pipes import Postgres, postgres
 
 if TYPE_CHECKING:
@@ -21,3 +22,14 @@ def database() -> Iterator[Postgres]:
         Path(folder).chmod(0o755)
         with postgres(Path(folder) / "data") as server:
             yield server
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what of README and docs can't be run here, and why, if the rest was run."""
+    reports = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
+    if any("test_docs.py::test_a_page" in report.nodeid for report in reports):
+        terminalreporter.section("not run of README and docs")
+        for page in pages():
+            for step in steps(page):
+                if step.marker == "skip":
+                    terminalreporter.write_line(f"{step.place}: {step.note}")

@@ -24,7 +24,6 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "docs" / "duckdb" / "nightly.sh"
-FATAL = 403
 
 
 class Nightly:
@@ -165,7 +164,7 @@ def test_a_tap_that_fails_at_once(nightly: Nightly, sandbox: Sandbox) -> None:
     assert nightly.run() == 0
     state = nightly.state
     change(sandbox)
-    sandbox.faults.append(Fault(status=FATAL, when=lambda request: True))
+    sandbox.faults.append(Fault(status=403))
     assert nightly.run() == 1
     assert nightly.state == state
     assert nightly.run() == 0
@@ -174,7 +173,7 @@ def test_a_tap_that_fails_at_once(nightly: Nightly, sandbox: Sandbox) -> None:
 
 def test_a_tap_that_fails_half_way(nightly: Nightly, sandbox: Sandbox) -> None:
     """What it exported is in the tables, and the next night starts behind it."""
-    later = Fault(status=FATAL, when=lambda request: len(sandbox.pages("events")) == 4)
+    later = Fault(status=403, when=lambda request: len(sandbox.pages("events")) == 4)
     sandbox.faults.append(later)
     assert nightly.run() == 1
     first = set(nightly.tables()["events"])

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from dev.environments import ROOT
 from dev.expected import STREAMS
-from tests.support.docs import columns
+from tests.support.documents import columns
 
 
 def test_links_lead_somewhere() -> None:

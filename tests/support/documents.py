@@ -1,0 +1,109 @@
+"""What README and docs tell people to type: the fenced blocks and inline commands of a page.
+
+An HTML comment before a fence says what is special about it:
+
+- `<!-- test: skip REASON -->`: can't be run here; the tests print the list.
+- `<!-- test: file NAME -->`: is the content of a file that the next commands need.
+- `<!-- test: output -->`: shows what a command prints.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dev.environments import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_FENCE = re.compile(r"^(?P<indent> *)(?P<fence>```+|~~~+)(?P<language>[\w-]*).*$")
+_MARKER = re.compile(r"^ *<!-- test: (?P<kind>skip|file|output)(?: (?P<text>.+?))? *-->$")
+_INLINE = re.compile(r"(?<!`)`((?:meltano|tap-croct|make|pip) [^`]+)`(?!`)")
+_SHELL = ("bash", "sh", "shell", "console")
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something on a page that a reader would type, save or look at."""
+
+    page: str
+    line: int
+    language: str
+    """Of the fence, `bash` for all shells and for an inline command; empty if none is given."""
+
+    text: str
+    marker: str = ""
+    """`skip`, `file`, `output` or nothing."""
+
+    note: str = ""
+    """Why it is skipped, or the file's name."""
+
+    @property
+    def place(self) -> str:
+        """Where it stands, as an editor opens it."""
+        return f"{self.page}:{self.line}"
+
+
+ELSEWHERE = ("first-export.md", "scaling.md", "scheduling.md")
+"""Pages of which the commands have tests of their own, in `tests/orchestration`."""
+
+
+def pages() -> list[str]:
+    """Return the names of the pages whose commands are run, such as `docs/duckdb.md`."""
+    found = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md")))
+    return [str(page.relative_to(ROOT)) for page in found if page.name not in ELSEWHERE]
+
+
+def columns(page: str) -> dict[str, list[tuple[str, str]]]:
+    """Return the columns that a page says each table has, with their types."""
+    found = re.findall(
+        r"^\| (events|sessions|users) \| (.+) \|$", (ROOT / page).read_text(), re.MULTILINE
+    )
+    return {
+        table: [tuple(column.split(" ", 1)) for column in text.split(", ")] for table, text in found
+    }
+
+
+def steps(page: str) -> list[Step]:
+    """Return what a page tells its readers to do, from top to bottom.
+
+    Args:
+        page: Name of the page, such as `docs/duckdb.md`.
+
+    Raises:
+        ValueError: If a fence is not closed, or a marker stands before nothing.
+    """
+    return list(_steps(page, (ROOT / page).read_text(encoding="utf-8").splitlines()))
+
+
+def _steps(page: str, lines: list[str]) -> Iterator[Step]:
+    marker = note = ""
+    number = 0
+    while number < len(lines):
+        line = lines[number]
+        number += 1
+        if found := _MARKER.match(line):
+            marker, note = found["kind"], found["text"] or ""
+        elif fence := _FENCE.match(line):
+            start = number
+            end = re.compile(rf"^ *{re.escape(fence['fence'])} *$")
+            while number < len(lines) and not end.match(lines[number]):
+                number += 1
+            if number == len(lines):
+                message = f"{page}:{start}: the fence is not closed"
+                raise ValueError(message)
+            text = textwrap.dedent("\n".join(lines[start:number])) + "\n"
+            language = "bash" if fence["language"] in _SHELL else fence["language"]
+            yield Step(page, start, language, text, marker, note)
+            marker = note = ""
+            number += 1
+        elif line.strip():
+            if marker:
+                message = f"{page}:{number}: a marker has to stand right before a fence"
+                raise ValueError(message)
+            for command in _INLINE.findall(line):
+                if not re.search(r"…|\.\.\.|<|\bNAME\b", command):
+                    yield Step(page, number, "bash", command.replace("\\|", "|") + "\n")

@@ -1,0 +1,160 @@
+"""A reader who does what a page says, from top to bottom, in a folder of the test's own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from dev.environments import REQUIREMENTS, ROOT
+from dev.running import clean_environment, run_tap, write
+from tests.support import shim
+from tests.support.duck import path_with
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dev.sandbox import Sandbox
+    from tests.support.documents import Step
+
+_COPIED = ("README.md", "docs", "meltano.yml", "pyproject.toml", "sample_config.json")
+_TROUBLE = (AssertionError, SyntaxError, ValueError, yaml.YAMLError, subprocess.TimeoutExpired)
+_SHELL = """
+set -e -o pipefail
+[ ! -f "$READER_OVERRIDES/environment" ] || . "$READER_OVERRIDES/environment"
+cd "$(cat "$READER_OVERRIDES/folder")"
+trap 'export -p > "$READER_OVERRIDES/environment"; pwd > "$READER_OVERRIDES/folder"' EXIT
+"""
+"""Like typing one block after another into the same shell, but that a failing command is noticed."""
+
+
+class Reader:
+    """Runs commands, saves files, checks configurations and asks queries as a page has them."""
+
+    def __init__(self, folder: Path, sandbox: Sandbox) -> None:
+        """Prepare the folder: what a clone has, and a shell.
+
+        Args:
+            folder: An empty folder.
+            sandbox: The API that the commands talk to.
+        """
+        self.folder = folder / "clone"
+        self.sandbox = sandbox
+        self.ask: Callable[[str], list[dict[str, Any]]] | None = None
+        """Answers a query, where the page has a database."""
+
+        self.answers: list[list[dict[str, Any]]] = []
+        """What each query found."""
+
+        self._home = folder / "reader"
+        self._shims = folder / "programs"
+        for made in (self.folder, self._home, self._shims):
+            made.mkdir()
+        for name in _COPIED:
+            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+            copy(ROOT / name, self.folder / name)
+        # An editable install from this folder would be a second tap.
+        meltano = self.folder / "meltano.yml"
+        write(meltano, meltano.read_text().replace("pip_url: -e .", f"pip_url: -e {ROOT}"))
+        write(self._home / "folder", str(self.folder))
+        self.override("tap-croct", sandbox.config())
+        self._install_shims()
+
+    def override(self, program: str, settings: dict[str, Any]) -> None:
+        """Let settings win over those that the page gives a program by `--config`."""
+        write(self._home / f"{program}.json", settings)
+
+    def follow(self, step: Step) -> str:
+        """Do what a step says.
+
+        Returns:
+            What went wrong; empty if nothing did.
+        """
+        try:
+            return self._follow(step)
+        except _TROUBLE as error:
+            return f"{type(error).__name__}: {error}"
+
+    def _follow(self, step: Step) -> str:
+        if step.marker in {"skip", "output"} or step.language in {"", "text", "mermaid"}:
+            return ""
+        if step.marker == "file":
+            write(self.folder / step.note, step.text)
+            if step.language == "json":
+                json.loads(step.text)
+            return ""
+        checks: dict[str, Callable[[str], str]] = {
+            "bash": self._run,
+            "json": lambda text: self._check_settings(json.loads(text)),
+            "yaml": lambda text: self._check_yaml(yaml.safe_load(text)),
+            "sql": self._query,
+            "python": _compile,
+        }
+        if step.language not in checks:
+            return f"no way to run {step.language}: mark it"
+        return checks[step.language](step.text)
+
+    def _query(self, text: str) -> str:
+        if self.ask is None:
+            return "this page has no database"
+        self.answers.append(self.ask(text))
+        return "" if self.answers[-1] else "the query finds nothing"
+
+    def _run(self, text: str) -> str:
+        programs = {shim.OVERRIDES: str(self._home), shim.SHIMS: str(self._shims)}
+        done = subprocess.run(
+            ["bash", "-c", _SHELL + text],
+            cwd=self.folder,
+            env=clean_environment(
+                PATH=path_with(self._shims),
+                HOME=str(self._home),
+                NO_COLOR="1",
+                **programs,
+            ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            timeout=300,
+            text=True,
+        )
+        if done.returncode == 0:
+            return ""
+        said = (done.stdout[-1000:] + done.stderr[-2000:]).strip()
+        return f"exit code {done.returncode} of:\n{text}{said}"
+
+    def _check_settings(self, settings: object) -> str:
+        """Check a configuration for the tap, in which the page leaves out what is not its topic."""
+        if not isinstance(settings, dict):
+            return "is not a JSON object"
+        output = run_tap(self._home, {**settings, **self.sandbox.config()}, "--test=schema")
+        said = output.warnings if output.code == 0 else [output.stderr[-1500:]]
+        return "\n".join(said)
+
+    def _check_yaml(self, content: object) -> str:
+        """Check the settings of the tap in a part of a `meltano.yml`; other YAML only has to be it."""
+        plugins = content.get("plugins", {}) if isinstance(content, dict) else {}
+        for extractor in plugins.get("extractors", ()):
+            if extractor["name"] == "tap-croct" and (
+                said := self._check_settings(extractor.get("config", {}))
+            ):
+                return said
+        return ""
+
+    def _install_shims(self) -> None:
+        targets = [file.stem for file in REQUIREMENTS.glob("target-*.txt")]
+        for name in ("tap-croct", "meltano", "pip", "pip3", "python", "python3", "make", *targets):
+            file = self._shims / name
+            file.write_text(
+                f'#!/bin/sh\nexec "{sys.executable}" "{Path(shim.__file__)}" "${{0##*/}}" "$@"\n'
+            )
+            file.chmod(0o755)
+
+
+def _compile(text: str) -> str:
+    compile(text, "page", "exec")
+    return ""
