@@ -14,8 +14,9 @@ from click.testing import CliRunner
 
 from dev.environments import ROOT
 from dev.expected import STREAMS
+from dev.postgres import postgres
 from dev.sandbox import Sandbox, World
-from tests.support.pipes import Pipe, postgres
+from tests.support.pipes import Pipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -1,0 +1,1 @@
+"""Airflow and other schedulers; needs their installations in `.tools`."""
