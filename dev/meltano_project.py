@@ -44,6 +44,12 @@ class MeltanoProject:
         self.run("install", "extractor", "tap-croct")
         self.run("install", "loader", "target-postgres")
 
+    def share_plugins(self, other: MeltanoProject) -> None:
+        """Use the plugins that another project has installed, instead of installing them."""
+        (self.folder / ".meltano").mkdir()
+        for kind in ("extractors", "loaders"):
+            (self.folder / ".meltano" / kind).symlink_to(other.folder / ".meltano" / kind)
+
     def run(self, *args: str, check: bool = True, **variables: str) -> str:
         """Run Meltano.
 
