@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo sandbox test test-fast lint format bench reliability clean
+.PHONY: demo sandbox test test-fast lint format bench reliability scale clean
 
 demo: .venv/ready  ## A shop's visitors in a warehouse, twice
 	$(BIN)/python -m dev.demo
@@ -30,6 +30,9 @@ bench: .venv/ready  ## How fast the tap is, in ratios
 
 reliability: .venv/ready  ## Faults, kills and bad inputs, counted
 	$(BIN)/python -m dev.reliability
+
+scale: .venv/ready  ## How a first export gets faster with intervals side by side
+	$(BIN)/python -m dev.scale
 
 .venv/ready: pyproject.toml dev/requirements/tap.txt
 	@echo "Installing into .venv …"

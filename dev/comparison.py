@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from dev.expected import KEYS, expected_records
+from dev.expected import KEYS, ORDERS, expected_records, moment
 from dev.warehouse import SCHEMAS
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def postgres_differences(
-    database: Postgres, world: World, stream: str, schema: str = "croct"
+    database: Postgres, world: World, stream: str, *, before: int | None = None
 ) -> list[str]:
     """Compare a table with the source.
 
@@ -22,15 +22,17 @@ def postgres_differences(
         database: The warehouse.
         world: The source.
         stream: Name of the stream, and of the table.
-        schema: The table's schema.
+        before: Compare with what has an earlier time; milliseconds since the epoch.
 
     Returns:
         A line for each difference; the first twenty of them.
     """
     key = KEYS[stream]
-    rows = {row[key]: row for row in database.query(f"select * from {schema}.{stream}")}
-    (count,) = database.query(f"select count(*) as rows from {schema}.{stream}")
+    rows = {row[key]: row for row in database.query(f"select * from croct.{stream}")}
+    (count,) = database.query(f"select count(*) as rows from croct.{stream}")
     wanted = expected_records(world, stream)
+    if before is not None:
+        wanted = [record for record in wanted if record[ORDERS[stream]] < moment(before)]
     lines = []
     if count["rows"] != len(wanted):
         lines.append(f"{stream}: {count['rows']:,} rows, {len(wanted):,} in the source")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,9 +15,9 @@ from click.testing import CliRunner
 from dev.comparison import postgres_differences
 from dev.environments import ROOT, environment
 from dev.expected import STREAMS
-from dev.running import clean_environment
 from dev.sandbox.world import BEGINNING, DAY
 from tests.orchestration.pages import block
+from tests.orchestration.shells import finish, shell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,23 +33,6 @@ pytestmark = pytest.mark.slow
 
 PAGE = "docs/scheduling.md"
 KUBERNETES = ROOT / "orchestrate" / "kubernetes"
-
-
-def shell(
-    command: str, folder: Path, variables: dict[str, str], shell: str = "sh"
-) -> subprocess.Popen[str]:
-    """Start a command; Meltano, the tap and the target are found as they are where people install them."""
-    programs = [environment("meltano"), environment("target-postgres"), Path(sys.executable).parent]
-    path = ":".join([*map(str, programs), os.environ["PATH"]])
-    return subprocess.Popen(
-        [shell, "-c", command], cwd=folder, env=clean_environment(**variables, PATH=path),
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
-
-
-def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
-    output, _ = process.communicate(timeout=120)
-    return process.returncode, output
 
 
 def same(database: Postgres, sandbox: Sandbox) -> None:
@@ -99,7 +80,8 @@ def test_two_runs_of_meltano_at_once(
     command = "meltano " + " ".join(pipeline)
     both = [shell(command, project.folder, project.variables) for _ in range(2)]
     results = sorted(map(finish, both))
-    print(results)
+    assert [code for code, _ in results] == [0, 1]
+    assert "pipeline is already running" in results[1][1]
     same(warehouse, sandbox)
 
 
@@ -185,7 +167,3 @@ def test_the_indexed_job_loads_its_month(
     windows = {(r.param("start"), r.param("end")) for r in sandbox.requests if r.param("end")}
     assert windows == {(str(BEGINNING), str(BEGINNING + 31 * DAY))}
     same(warehouse, sandbox)
-
-
-def test_months_side_by_side(start: Start, new_project: NewProject, warehouse: Postgres) -> None:
-    """`xargs -P` over months fails loudly when one of them fails, and the others are loaded."""
