@@ -42,6 +42,9 @@ bench: .venv/ready  ## Measure how fast the tap is, in ratios
 bench-duckdb: .venv/ready  ## Measure three ways from the API into tables of DuckDB
 	$(BIN)/python -m dev.bench.duckdb_load
 
+scale: .venv/ready  ## Measure how a first export gets faster with intervals side by side
+	$(BIN)/python -m dev.scale
+
 reliability: .venv/ready  ## Count what faults, kills and odd inputs lose; takes long
 	$(BIN)/python -m dev.reliability $(ARGS)
 

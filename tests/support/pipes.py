@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dev.environments import environment
 from dev.running import Output, clean_environment, run_tap, write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-PG_SERVER = Path(__file__).parent / "pg_server.py"
+    from pathlib import Path
 
 
 class Pipe:
@@ -55,43 +51,3 @@ class Pipe:
         self.state = json.loads(states[-1])
         assert self.state == output.state
         return output
-
-
-class Postgres:
-    """A PostgreSQL server of the test's own."""
-
-    def __init__(self, uri: str) -> None:
-        """Take a server's URI."""
-        self.uri = uri
-        self.target_config = {
-            "sqlalchemy_url": uri.replace("postgresql:", "postgresql+psycopg:"),
-            "default_target_schema": "croct",
-        }
-
-    def query(self, sql: str) -> list[dict[str, Any]]:
-        """Return the rows that a query finds."""
-        psql = next(environment("postgres").parent.glob("lib/*/site-packages/*/pginstall/bin/psql"))
-        done = subprocess.run(
-            [psql, self.uri, "-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c",
-             f"set timezone = 'UTC'; select row_to_json(found) from ({sql}) as found"],
-            capture_output=True, check=False, text=True,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-
-
-@contextmanager
-def postgres(folder: Path) -> Iterator[Postgres]:
-    """Start a server; stop it in the end."""
-    python = environment("postgres") / "python"
-    with subprocess.Popen(
-        [python, PG_SERVER, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL, text=True,
-    ) as server:  # fmt: skip
-        assert server.stdin is not None
-        assert server.stdout is not None
-        try:
-            yield Postgres(server.stdout.readline().strip())
-        finally:
-            server.stdin.close()
-            server.wait(timeout=60)

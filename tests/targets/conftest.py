@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dev.postgres import Postgres, postgres
 from tests.support.documents import pages, steps
-from tests.support.pipes import Postgres, postgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

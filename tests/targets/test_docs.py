@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from dev.postgres import Postgres
     from dev.sandbox import Sandbox
-    from tests.support.pipes import Postgres
 
 
 @pytest.fixture

@@ -12,9 +12,10 @@ import duckdb
 import pytest
 
 from dev.expected import KEYS, STREAMS, by_key, expected_records, flatten
+from dev.postgres import Postgres
 from dev.warehouse import SCHEMAS, differences
 from tests.support.catalogs import catalog_of, select
-from tests.support.pipes import Pipe, Postgres
+from tests.support.pipes import Pipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,0 +1,73 @@
+"""A PostgreSQL server of one's own, in a folder, until it is no longer needed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dev.environments import environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PG_SERVER = Path(__file__).parent / "pg_server.py"
+
+
+class Postgres:
+    """A PostgreSQL server of the test's own."""
+
+    def __init__(self, uri: str) -> None:
+        """Take a server's URI."""
+        self.uri = uri
+        self.target_config = {
+            "sqlalchemy_url": uri.replace("postgresql:", "postgresql+psycopg:"),
+            "default_target_schema": "croct",
+        }
+
+    def query(self, sql: str, database: str = "postgres") -> list[dict[str, Any]]:
+        """Return the rows that a query finds, with times in UTC.
+
+        Args:
+            sql: A `select`.
+            database: Name of the database to ask.
+        """
+        lines = self.execute(
+            f"set timezone = 'UTC'; select row_to_json(found) from ({sql}) as found", database
+        )
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    def execute(self, sql: str, database: str = "postgres") -> list[str]:
+        """Run statements; return the lines that `psql` prints.
+
+        Args:
+            sql: Any statements.
+            database: Name of the database.
+        """
+        psql = next(environment("postgres").parent.glob("lib/*/site-packages/*/pginstall/bin/psql"))
+        done = subprocess.run(
+            [psql, self.uri.replace("@/postgres", f"@/{database}"), "-X", "-A", "-t",
+             "-v", "ON_ERROR_STOP=1", "-c", sql],
+            capture_output=True, check=False, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()
+
+
+@contextmanager
+def postgres(folder: Path) -> Iterator[Postgres]:
+    """Start a server; stop it in the end."""
+    python = environment("postgres") / "python"
+    with subprocess.Popen(
+        [python, PG_SERVER, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL, text=True,
+    ) as server:  # fmt: skip
+        assert server.stdin is not None
+        assert server.stdout is not None
+        try:
+            yield Postgres(server.stdout.readline().strip())
+        finally:
+            server.stdin.close()
+            server.wait(timeout=60)

@@ -1,0 +1,111 @@
+"""`docs/first-export.md` on one machine: the seam, months side by side, and no gap between."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dev.comparison import postgres_differences
+from dev.environments import ROOT
+from dev.expected import KEYS, STREAMS, moment
+from dev.sandbox import Fault
+from dev.sandbox.world import BEGINNING, DAY
+from tests.orchestration.pages import block
+from tests.orchestration.shells import finish, shell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dev.meltano_project import MeltanoProject
+    from dev.postgres import Postgres
+    from dev.sandbox import Sandbox
+
+    NewProject = Callable[[Sandbox], MeltanoProject]
+    Start = Callable[..., Sandbox]
+
+pytestmark = pytest.mark.slow
+
+PAGE = "docs/first-export.md"
+JANUARY, SEAM = BEGINNING, BEGINNING + 31 * DAY
+
+
+@pytest.fixture
+def sandbox(start: Start) -> Sandbox:
+    """An API with records of the two days around the seam."""
+    sandbox = start(visits=0)
+    sandbox.world.now = SEAM - DAY
+    sandbox.world.visits(70)
+    assert sandbox.world.now > SEAM + DAY // 2
+    return sandbox
+
+
+def test_the_order_that_leaves_no_gap(
+    sandbox: Sandbox, new_project: NewProject, database: Postgres
+) -> None:
+    database.execute("drop schema if exists croct cascade")
+    project = new_project(sandbox)
+
+    def run(command: str) -> tuple[int, str]:
+        return finish(shell(command, project.folder, project.variables, "bash"))
+
+    # 1. From the seam on.
+    command, count = re.subn("2026-11-01", "2026-02-01", block(PAGE, "bash", "state set"))
+    assert count == len(STREAMS)
+    code, output = run(command)
+    assert code == 0, output
+    first = {r.param("start") for r in sandbox.requests if r.param("end") is None}
+    assert str(SEAM - DAY) in first
+
+    # 2. The months before; one fails.
+    bad = Fault(status=401, times=-1, when=lambda request: request.param("start") == str(JANUARY))
+    sandbox.faults.append(bad)
+    sandbox.requests.clear()
+    months = block(PAGE, "bash", "xargs").replace("start=2024-01-01", "start=2025-11-01")
+    months = months.replace("seam=2026-11-01", "seam=2026-02-01")
+    code, output = run(months.replace("orchestrate/", f"{ROOT}/orchestrate/"))
+    assert code == 123
+    assert "Interval 2026-01-01 to 2026-02-01: failed" in output
+    assert output.count(": failed") == 1
+    windows = {(r.param("start"), r.param("end")) for r in sandbox.requests if r.param("end")}
+    dates = ["2025-11-01", "2025-12-01", "2026-01-01", "2026-02-01"]
+    wanted = [f"{date}T00:00:00.000Z" for date in dates]
+    found = sorted((moment(int(str(a))), moment(int(str(b)))) for a, b in windows)
+    assert found == list(pairwise(wanted))
+
+    # An event as old as the history arrives when its month is over and done with.
+    sandbox.faults.clear()
+    again = f"{ROOT}/orchestrate/interval.sh 2026-01-01 2026-02-01"
+    code, output = run(again)
+    assert code == 0, output
+    assert list(Path(tempfile.gettempdir()).glob("croct-interval.*")) == []
+    world = sandbox.world
+    old = {**world.items("events")[0], KEYS["events"]: world.uuid(), "timestamp": JANUARY + 1}
+    world.logs["events"].extend([old])
+    world.visits(3)
+    world.late_events(3)
+
+    # 3. The next night.
+    code, output = run("meltano run tap-croct target-postgres")
+    assert code == 0, output
+    for stream in STREAMS:
+        assert postgres_differences(database, world, stream) == []
+
+    # None of the intervals has left a state.
+    assert project.run("state", "list").count("tap-croct") == 1
+    state = project.run("state", "get", "dev:tap-croct-to-target-postgres")
+    (line,) = [line for line in state.splitlines() if line.startswith("{")]
+    assert set(json.loads(line)["singer_state"]["bookmarks"]) == set(STREAMS)
+
+
+def test_an_interval_needs_its_bounds(new_project: NewProject, sandbox: Sandbox) -> None:
+    project = new_project(sandbox)
+    command = f"{ROOT}/orchestrate/interval.sh 2026-01-01"
+    code, output = finish(shell(command, project.folder, project.variables))
+    assert code == 2
+    assert "START END" in output

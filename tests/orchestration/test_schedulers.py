@@ -1,0 +1,169 @@
+"""cron, GitHub Actions and Kubernetes, as `docs/scheduling.md` shows them, and two runs at once."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+from check_jsonschema import main as check_jsonschema  # type: ignore[import-untyped]
+from click.testing import CliRunner
+
+from dev.comparison import postgres_differences
+from dev.environments import ROOT, environment
+from dev.expected import STREAMS
+from dev.sandbox.world import BEGINNING, DAY
+from tests.orchestration.pages import block
+from tests.orchestration.shells import finish, shell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dev.meltano_project import MeltanoProject
+    from dev.postgres import Postgres
+    from dev.sandbox import Sandbox
+
+    NewProject = Callable[[Sandbox], MeltanoProject]
+    Start = Callable[..., Sandbox]
+
+pytestmark = pytest.mark.slow
+
+PAGE = "docs/scheduling.md"
+KUBERNETES = ROOT / "orchestrate" / "kubernetes"
+
+
+def same(database: Postgres, sandbox: Sandbox) -> None:
+    for stream in STREAMS:
+        assert postgres_differences(database, sandbox.world, stream) == []
+
+
+@pytest.fixture
+def warehouse(database: Postgres) -> Postgres:
+    database.execute("drop schema if exists croct cascade")
+    return database
+
+
+def crontab(containing: str, folder: Path) -> str:
+    """Return what cron runs, for a pipeline in a folder."""
+    line = block(PAGE, "crontab", containing).strip()
+    assert "\n" not in line
+    assert line.startswith("15 2 * * * ")
+    return line.removeprefix("15 2 * * * ").replace("/srv/croct", str(folder))
+
+
+def test_cron_with_meltano(start: Start, new_project: NewProject, warehouse: Postgres) -> None:
+    """Two runs at once: the lock lets one through; a failure is what the job prints."""
+    sandbox = start(visits=20, latency=0.5)
+    project = new_project(sandbox)
+    command = crontab("flock", project.folder)
+    both = [shell(command, project.folder, project.variables) for _ in range(2)]
+    outputs = sorted(map(finish, both))
+    assert [code for code, _ in outputs] == [0, 0]
+    requests = len(sandbox.pages("events"))
+    same(warehouse, sandbox)
+
+    sandbox.switches.api_key = "another"
+    _, output = finish(shell(command, project.folder, project.variables))
+    assert "events: 401 Unauthorized" in output
+    assert len(sandbox.pages("events")) == requests + 1
+
+
+def test_two_runs_of_meltano_at_once(
+    start: Start, new_project: NewProject, warehouse: Postgres
+) -> None:
+    sandbox = start(visits=20, latency=0.5)
+    project = new_project(sandbox)
+    pipeline = ("run", "tap-croct", "target-postgres")
+    command = "meltano " + " ".join(pipeline)
+    both = [shell(command, project.folder, project.variables) for _ in range(2)]
+    results = sorted(map(finish, both))
+    assert [code for code, _ in results] == [0, 1]
+    assert "pipeline is already running" in results[1][1]
+    same(warehouse, sandbox)
+
+
+def pipe_without_meltano(
+    folder: Path, sandbox: Sandbox, database: Postgres
+) -> Callable[[], subprocess.Popen[str]]:
+    (folder / "nightly.sh").write_text(block(PAGE, "bash", "new.jsonl"))
+    (folder / "config.json").write_text(json.dumps(sandbox.config(max_retries=0)))
+    (folder / "target.json").write_text(json.dumps(database.target_config))
+    command = crontab("nightly.sh", folder)
+    return lambda: shell(command, Path("/"), {})
+
+
+def test_cron_without_meltano(start: Start, tmp_path: Path, warehouse: Postgres) -> None:
+    sandbox = start(visits=20)
+    pipeline = pipe_without_meltano(tmp_path, sandbox, warehouse)
+    state = tmp_path / "state.json"
+    assert finish(pipeline()) == (0, "")
+    same(warehouse, sandbox)
+    before = state.read_text()
+    assert json.loads(before)["bookmarks"]["users"]["cursor"]
+
+    sandbox.world.visits(5)
+    for broken, message in (
+        (lambda: setattr(sandbox.switches, "api_key", "another"), "401 Unauthorized"),
+        (lambda: (tmp_path / "target.json").write_text("{}"), "target"),
+    ):
+        good = sandbox.switches.api_key, (tmp_path / "target.json").read_text()
+        broken()
+        code, output = finish(pipeline())
+        assert message in output
+        assert code == 0  # of `cat`: cron mails what is printed
+        assert (code, state.read_text()) == (0, before)
+        sandbox.switches.api_key = good[0]
+        (tmp_path / "target.json").write_text(good[1])
+
+    sandbox.requests.clear()
+    assert finish(pipeline()) == (0, "")
+    same(warehouse, sandbox)
+    assert all(request.param("cursor") for request in sandbox.requests)
+
+
+def test_the_workflow_is_valid(tmp_path: Path) -> None:
+    workflow = tmp_path / "croct.yml"
+    workflow.write_text(block(PAGE, "yaml", "runs-on"))
+    arguments = ["--builtin-schema", "vendor.github-workflows", str(workflow)]
+    result = CliRunner().invoke(check_jsonschema, arguments)
+    assert result.exit_code == 0, result.output
+    workflow.write_text(workflow.read_text().replace("runs-on", "runs-at"))
+    assert CliRunner().invoke(check_jsonschema, arguments).exit_code == 1
+
+
+def test_the_manifests_are_valid() -> None:
+    program = environment("kubernetes-validate") / "kubernetes-validate"
+    files = sorted(KUBERNETES.glob("*.yaml"))
+    assert len(files) == 2
+    done = subprocess.run(
+        [program, "--strict", *files], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (done.stdout + done.stderr).count("passed") == 2
+
+
+def container(manifest: str) -> list[str]:
+    content = yaml.safe_load((KUBERNETES / manifest).read_text())
+    job = content["spec"].get("jobTemplate", content)
+    command: list[str] = job["spec"]["template"]["spec"]["containers"][0]["command"]
+    return command
+
+
+def test_the_indexed_job_loads_its_month(
+    start: Start, new_project: NewProject, warehouse: Postgres
+) -> None:
+    assert container("nightly.yaml") == ["meltano", "run", "tap-croct", "target-postgres"]
+    sandbox = start(visits=20)
+    project = new_project(sandbox)
+    program, option, script = container("history.yaml")
+    assert (program, option) == ("bash", "-ec")
+    variables = {**project.variables, "JOB_COMPLETION_INDEX": "24"}  # January 2026
+    code, output = finish(shell(script, ROOT, variables, "bash"))
+    assert code == 0, output
+    assert "2026-02-01" not in output
+    windows = {(r.param("start"), r.param("end")) for r in sandbox.requests if r.param("end")}
+    assert windows == {(str(BEGINNING), str(BEGINNING + 31 * DAY))}
+    same(warehouse, sandbox)
