@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from requests.exceptions import SSLError, Timeout
-from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
+from singer_sdk.exceptions import FatalAPIError, RetriableAPIError, SingerSDKError
 
 if TYPE_CHECKING:
     import requests
@@ -27,6 +27,10 @@ _ADVICE = {
 _REPORT = "Please report this if it stays"
 
 
+class InputError(SingerSDKError):
+    """Something that the tap was given cannot be used."""
+
+
 class ApiError(FatalAPIError):
     """An answer of the API that ends the stream."""
 
@@ -43,6 +47,10 @@ class ApiError(FatalAPIError):
 
 class CursorRejectedError(ApiError):
     """The API no longer accepts the cursor that it once gave."""
+
+
+class UnreadableError(ApiError):
+    """A page or a record that no decoder can read."""
 
 
 class RetriableError(RetriableAPIError):
@@ -92,8 +100,8 @@ def problem(response: requests.Response, body: bytes) -> str:
     head = f"{response.status_code} {response.reason or ''}".strip()
     try:
         details = json.loads(body)
-    except ValueError:
-        details = None
+    except (ValueError, RecursionError):
+        return head
     if not isinstance(details, dict):
         return head
     texts = [details.get("title"), details.get("detail") or details.get("details")]

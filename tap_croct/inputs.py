@@ -5,22 +5,18 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from singer_sdk.exceptions import SingerSDKError
 from singer_sdk.singerlib import Catalog, Schema
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, Metadata
 
 from tap_croct import times
-from tap_croct.export import BOOKMARK
+from tap_croct.bookmark import BOOKMARK, SCOPE
+from tap_croct.errors import InputError
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Iterable, Mapping
 
     from tap_croct.sync import CroctStream
-
-
-class InputError(SingerSDKError):
-    """Something that the tap was given can't be used."""
 
 
 def read_object(text: str, source: str) -> dict[str, Any]:
@@ -97,7 +93,7 @@ def checked_state(
     }
 
 
-def _checked_bookmark(stream: str, bookmark: dict[str, Any]) -> dict[str, str]:
+def _checked_bookmark(stream: str, bookmark: dict[str, Any]) -> dict[str, Any]:
     checked = {name: bookmark[name] for name in BOOKMARK if bookmark.get(name) not in (None, "")}
     for name, value in checked.items():
         if not isinstance(value, str):
@@ -111,6 +107,8 @@ def _checked_bookmark(stream: str, bookmark: dict[str, Any]) -> dict[str, str]:
     except (ValueError, OverflowError):
         message = f"The state of {stream} has a `replication_key_value` that is no time"
         raise InputError(message) from None
+    if isinstance(bookmark.get(SCOPE), dict):
+        return {**checked, SCOPE: bookmark[SCOPE]}
     return checked
 
 

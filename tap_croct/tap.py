@@ -13,7 +13,9 @@ from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigValidationError, FatalAPIError, SingerSDKError
 
 from tap_croct import inputs, settings
+from tap_croct.errors import InputError
 from tap_croct.messages import MessageWriter
+from tap_croct.progress import Run
 from tap_croct.redaction import redact
 from tap_croct.streams import Events, Sessions, Users
 
@@ -53,6 +55,8 @@ class TapCroct(Tap):
         """
         self.unknown: set[str] = set()
         """Paths of what came from the API and is not in the schemas."""
+        self.run = Run(self.logger)
+        """What the log tells of the run."""
         super().__init__(**kwargs)
 
     @override
@@ -110,7 +114,7 @@ class TapCroct(Tap):
             for path in value:
                 if path != "ENV":
                     inputs.read_object(Path(path).read_text(encoding="utf-8"), path)
-        except (OSError, UnicodeDecodeError, inputs.InputError) as error:
+        except (OSError, UnicodeDecodeError, InputError) as error:
             raise click.BadParameter(str(error), ctx, param) from None
         return super().cb_config(ctx, param, value)
 
@@ -170,7 +174,7 @@ def _explain(error: Exception) -> list[str]:
     """Say what went wrong, a line for each mistake."""
     if isinstance(error, ConfigValidationError) and error.errors:
         return error.errors
-    if isinstance(error, (FatalAPIError, inputs.InputError)):
+    if isinstance(error, (FatalAPIError, InputError)):
         return [str(error)]
     if isinstance(error, SingerSDKError):  # of a stream map, mostly
         return [f"{error} {error.__cause__ or ''}".strip()]
