@@ -112,7 +112,7 @@ def test_narrower_resumes(warehouse: Warehouse) -> None:
 def test_more_event_types(warehouse: Warehouse, wider: list[str] | None) -> None:
     warehouse.run(event_types=SMALL)
     warehouse.sandbox.world.visits(3)
-    settings = {} if wider is None else {"event_types": wider}
+    settings: dict[str, Any] = {} if wider is None else {"event_types": wider}
     output = warehouse.run(**settings)
     assert output.stderr.count(ANEW) == 1  # sessions and users have no types
     assert "| WARNING  | tap-croct" in next(x for x in output.stderr.splitlines() if ANEW in x)
@@ -128,7 +128,7 @@ def test_more_event_types(warehouse: Warehouse, wider: list[str] | None) -> None
 def test_an_earlier_start(warehouse: Warehouse, wider: str | None) -> None:
     warehouse.run(start_date=at(2))
     assert all(warehouse.missing(stream) for stream in STREAMS)
-    settings = {} if wider is None else {"start_date": wider}
+    settings: dict[str, Any] = {} if wider is None else {"start_date": wider}
     output = warehouse.run(**settings)
     assert output.stderr.count(ANEW) == 3
     for stream in STREAMS:
@@ -143,7 +143,7 @@ def test_a_later_end(warehouse: Warehouse, wider: str | None) -> None:
     late = {**warehouse.sandbox.world.items("events")[5], "id": "late"}
     late["timestamp"] = BEGINNING + 2 * DAY - 3 * 3_600_000
     warehouse.sandbox.world.logs["events"].extend([late])
-    settings = {} if wider is None else {"end_date": wider}
+    settings: dict[str, Any] = {} if wider is None else {"end_date": wider}
     output = warehouse.run(lookback_hours=4, time_unit="milliseconds", **settings)
     assert ANEW not in output.stderr
     for stream in STREAMS:
@@ -307,10 +307,9 @@ def test_what_is_remembered(warehouse: Warehouse) -> None:
 def test_another_application(sandbox: Sandbox, tap: Tap, monkeypatch: pytest.MonkeyPatch) -> None:
     first = tap(sandbox.config())
     assert "come from the application" not in first.stderr
-    from dev.sandbox import api as sandbox_api
+    from dev.sandbox.shop import METADATA
 
-    other = {**sandbox_api.METADATA, "applicationSlug": "app"}
-    monkeypatch.setattr(sandbox_api, "METADATA", other)
+    monkeypatch.setattr("dev.sandbox.api.METADATA", {**METADATA, "applicationSlug": "app"})
     second = tap(sandbox.config(), state=first.state)
     says = (
         "events: the events come from the application example-outfitters/shop/app, "
