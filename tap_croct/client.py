@@ -6,6 +6,7 @@ import abc
 import itertools
 import random
 import sys
+import time
 from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -13,22 +14,25 @@ from typing import TYPE_CHECKING, Any
 import backoff
 import msgspec
 import requests
-from requests.exceptions import ChunkedEncodingError, ContentDecodingError, SSLError
 from singer_sdk import RESTStream
 from singer_sdk.exceptions import FatalAPIError
 from singer_sdk.streams.rest import PageContext
 
+from tap_croct.bodies import is_certificate_error, is_problem, read_body
 from tap_croct.decoding import decode_page
 from tap_croct.errors import (
     MAX_RETRY_AFTER,
     ApiError,
     RetriableError,
+    UnreadableError,
     describe,
     final_error,
     host,
     problem,
     retry_after,
 )
+from tap_croct.nesting import deepest_record
+from tap_croct.pagination import Fetched
 from tap_croct.text import printable
 
 if sys.version_info >= (3, 12):
@@ -45,13 +49,9 @@ if TYPE_CHECKING:
     from tap_croct.decoding import Page
 
 _LONGEST_PAUSE = 60.0  # seconds, where the API does not ask for more
-_RETRIABLE = (
-    RetriableError,
-    requests.ConnectionError,
-    requests.Timeout,
-    ChunkedEncodingError,
-    ContentDecodingError,
-)
+_RETRIABLE = (RetriableError, requests.ConnectionError, requests.Timeout)
+_BODY_TIMEOUTS = 10
+"""How many times `request_timeout` a body may take, from its first byte to its last."""
 
 
 class _Session(requests.Session):
@@ -70,6 +70,11 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
 
     longest_wait: float = MAX_RETRY_AFTER
     """Seconds that the API can ask to wait before a retry; the run fails beyond it."""
+
+    @classmethod
+    def own_keys(cls) -> tuple[str, str]:
+        """Return the primary key and the replication key, whatever a catalog says."""
+        return cls.primary_keys[0], str(cls.replication_key)  # type: ignore[index]
 
     # Requests
 
@@ -131,7 +136,7 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
         """Return the parameters that every page is asked for with, beside the window."""
         return {"pageSize": self.config["page_size"], "cursor": next_page_token}
 
-    def fetch(self, cursor: str | None, params: Mapping[str, int]) -> Page:
+    def fetch(self, cursor: str | None, params: Mapping[str, int]) -> Fetched:
         """Fetch a page, with retries.
 
         Args:
@@ -139,6 +144,7 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
             params: The window, and whatever else should differ from the usual request.
 
         Raises:
+            UnreadableError: If the page cannot be decoded.
             ApiError: If the API refuses, or did not answer after all retries.
         """
         request = self.get_http_request(page=PageContext(None, cursor))
@@ -149,37 +155,45 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
             params=request.encode_params(),
             headers=request.headers,
         )
-        send = self.request_decorator(lambda request: self._parse(self._request(request, None)))
+        sent = 0
+
+        def send() -> Page:
+            nonlocal sent
+            sent += 1
+            return self._parse(self._request(prepared, None))
+
         try:
-            page: Page = send(prepared)
+            page: Page = self.request_decorator(send)()
         except FatalAPIError:
             raise
         except (RetriableError, requests.RequestException) as error:
-            retries = self.config["max_retries"]
-            tried = "" if isinstance(error, SSLError) else f" (after {retries} retries)"
+            tried = f" (after {sent - 1} retries)" if sent > 1 else ""
             message = (
                 f"{describe(error, self._host)}{tried}. Check `api_url` and the network, "
                 "or run again: the export resumes where it stopped"
             )
             raise ApiError(message) from error
-        return page
+        return Fetched(page, sent, int(time.time() * 1000))
 
     # Responses
 
     @override
     def validate_response(self, response: requests.Response) -> None:
-        """Tell transient answers from final ones.
+        """Tell what to retry from what is fatal.
 
         Raises:
-            RetriableError: For 408, 429 and all 5xx.
+            RetriableError: For 408, 429 and all 5xx, and for every 4xx that is not a problem of
+                the API: some gateway on the way gave it.
             ApiError: For everything else but success.
         """
         status = response.status_code
         if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
             return
-        if status in {408, 429} or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        body = self._body(response)
+        gateway = status >= HTTPStatus.BAD_REQUEST and not is_problem(body)
+        if gateway or status in {408, 429} or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             wait = retry_after(response)
-            what = problem(response, response.content)
+            what = problem(response, body)
             if wait is None or wait <= self.longest_wait:
                 raise RetriableError(what, wait)
             message = (
@@ -187,22 +201,30 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
                 f"more than {self.longest_wait} s: run again later"
             )
             raise ApiError(message, status)
-        raise final_error(response, response.content)
+        raise final_error(response, body)
+
+    def _body(self, response: requests.Response) -> bytes:
+        return read_body(response, _BODY_TIMEOUTS * self.timeout)
 
     def _parse(self, response: requests.Response) -> Page:
         """Decode a response.
 
         Raises:
             RetriableError: If the body of a 200 is not JSON: cut short, or a gateway's page.
+            UnreadableError: If it is nested too deeply.
             ApiError: If it is not a page. Success without items is an error.
         """
-        body = b"".join(response.iter_content(None))  # in one piece; `content` joins 10 KiB ones
+        body = self._body(response)
         try:
             without_nul = bool(self.config.get("replace_nul_characters"))
             return decode_page(body, without_nul=without_nul)
         except msgspec.ValidationError as error:
             reason = f"There is no list of records in it ({printable(error)})"
             raise final_error(response, body, reason) from error
+        except RecursionError as error:
+            where = deepest_record(body, self.own_keys()[0])
+            message = f"{where} is nested too deeply to be read. Please report this to Croct"
+            raise UnreadableError(message, response.status_code) from error
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             reason = f"The body of {len(body):,} bytes is not valid JSON ({printable(error)})"
             if response.status_code != HTTPStatus.OK:
@@ -219,7 +241,7 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
             self.backoff_wait_generator,
             _RETRIABLE,
             max_tries=self.backoff_max_tries,
-            giveup=lambda error: isinstance(error, SSLError),
+            giveup=is_certificate_error,
             on_backoff=self.backoff_handler,
             jitter=None,
             logger=None,

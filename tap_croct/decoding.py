@@ -197,6 +197,25 @@ def _decoded(value: object) -> Any:
         return value
 
 
+def unreadable(rows: Sequence[dict[str, Any]], key: str) -> str:
+    """Find the record that cannot be decoded.
+
+    Args:
+        rows: The records of a page.
+        key: The property that identifies a record.
+
+    Returns:
+        Such as `the record items[3] (id "abc")`; `a record`, if all of them can be.
+    """
+    for index, row in enumerate(rows):
+        try:
+            decode(row)
+        except (msgspec.MsgspecError, ArithmeticError, RecursionError):
+            name = f" ({key} {bytes(encode(row[key])).decode()})" if key in row else ""
+            return f"the record items[{index}]{name}"
+    return "a record"
+
+
 def milliseconds(values: Sequence[object]) -> list[int | None]:
     """Read a column of times.
 

@@ -58,6 +58,10 @@ class CursorRejectedError(ApiError):
     """The API no longer accepts the cursor that it once gave."""
 
 
+class UnreadableError(ApiError):
+    """A page or a record that no decoder can read."""
+
+
 class RetriableError(RetriableAPIError):
     """A failure that the next request may not meet."""
 

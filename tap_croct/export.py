@@ -1,53 +1,34 @@
-"""One run through a stream: where it starts, how it goes on, where it ends."""
+"""One run through a stream: which page comes next, and the bookmark that holds after it."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any
 
+import msgspec
+from msgspec import Raw
 from singer_sdk.exceptions import FatalAPIError
 
-from tap_croct import times
+from tap_croct import resume, times
+from tap_croct.asking import Requests
+from tap_croct.bookmark import Bookmark
 from tap_croct.decoding import having, milliseconds
-from tap_croct.errors import ApiError, CursorRejectedError
+from tap_croct.errors import ApiError, CursorRejectedError, UnreadableError
 from tap_croct.pagination import CursorPaginator
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-    from msgspec import Raw
-
-    from tap_croct.decoding import Page
+    from tap_croct.asking import Fetch
+    from tap_croct.bookmark import Scope
+    from tap_croct.pagination import Fetched
+    from tap_croct.resume import Resume
     from tap_croct.times import Window
 
-BOOKMARK = ("cursor", "replication_key", "replication_key_value")
-"""What a stream's state holds."""
-
-_LATE = 24 * 60 * 60 * 1000
-"""How late records may come, in milliseconds: going on by time starts that much earlier."""
-
-_PROBE_START = 1_420_070_400_000
-"""2015-01-01T00:00:00Z in milliseconds: before all records. Read as seconds: after all of them."""
-
-_REJECTS_CURSOR = frozenset({400, 404, 410, 422})
-
-
-class Fetch(Protocol):
-    """Fetches a page."""
-
-    def __call__(self, cursor: str | None, params: Mapping[str, int]) -> Page:
-        """Fetch a page.
-
-        Args:
-            cursor: Where to go on; None for the beginning of the window.
-            params: The window, and whatever else should differ from the usual request.
-
-        Raises:
-            ApiError: If the API refuses, or did not answer after all retries.
-        """
+_SLUGS = ("organizationSlug", "workspaceSlug", "applicationSlug")
+_NO_METADATA = Raw(b"null")
 
 
 @dataclass(frozen=True)
@@ -61,166 +42,224 @@ class ExportedPage:
         overhang: The bounds of the window that had to be rounded outward for the API: records
             beyond them are not wanted. None if there are none.
         repaired: Whether half surrogate pairs in it were replaced by U+FFFD.
-        bookmark: The bookmark that holds once all records of the page are written.
+        bookmark: The state of the stream once all records of the page are written; None if it
+            stays as it is.
+        latest: The latest time seen so far, in milliseconds since the epoch.
+        requests: How many requests were sent since the page before.
+        retries: How many of them were retries.
+        received: When the page was received, in milliseconds since the epoch.
+        end: Why the export ends with this page; None if it does not.
     """
 
     number: int
     items: list[dict[str, Raw]]
     metadata: Raw
-    overhang: Window | None
-    repaired: bool
-    bookmark: dict[str, str]
+    overhang: Window | None = None
+    repaired: bool = False
+    bookmark: dict[str, Any] | None = None
+    latest: int | None = None
+    requests: int = 1
+    retries: int = 0
+    received: int = 0
+    end: str | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to export.
+
+    Attributes:
+        stream: Name of the stream.
+        replication_key: The property that holds the time by which the API orders the records.
+        bookmark: Where the last run stopped.
+        scope: What the export is limited to.
+        lookback: How late records may arrive, in milliseconds.
+        time_unit: Unit in which the API takes the window: `milliseconds`, `seconds` or `auto`.
+        limit: Number of records after which the run stops with the page that reaches it.
+    """
+
+    stream: str
+    replication_key: str
+    bookmark: Bookmark
+    scope: Scope
+    lookback: int
+    time_unit: str
+    limit: float
+
+    @property
+    def start(self) -> Resume:
+        """Where the run resumes."""
+        return resume.where(self.bookmark, self.scope, self.lookback, _now())
 
 
 class Export:
-    """The pages of a stream, from its bookmark on."""
+    """The pages of a stream, from its bookmark on.
 
-    end = "caught up"
-    """Why the export ended."""
+    It lives in one thread: what another one has to know, a page carries.
+    """
 
-    def __init__(  # noqa: PLR0913
-        self,
-        fetch: Fetch,
-        *,
-        order: str,
-        bookmark: Mapping[str, str],
-        window: Window,
-        unit: str,
-        limit: float,
-        logger: logging.Logger,
-    ) -> None:
+    def __init__(self, fetch: Fetch, job: Job, logger: logging.Logger) -> None:
         """Prepare a run.
 
         Args:
             fetch: Fetches a page.
-            order: The property that holds the time by which the API orders the records.
-            bookmark: Where the last run stopped; empty for a first one.
-            window: The configured time window.
-            unit: Unit in which the API takes the window: `milliseconds`, `seconds` or `auto`.
-            limit: Number of records after which the run stops with the page that reaches it.
+            job: What to export.
             logger: For warnings.
         """
-        self._fetch = fetch
-        self._order = order
-        self._cursor = bookmark.get("cursor")
-        self._window = window
-        self._unit: str | None = unit
-        self._limit = limit
+        self._requests = Requests(fetch, job.stream, logger)
+        self._job = job
         self._logger = logger
-        self._count = 0
-        self._pages = 0
-        self._recovered = False
-        value = bookmark.get("replication_key_value")
-        self._latest = None if value is None else times.parse(value)
+        self._start = job.start
+        self._latest = self._start.latest
+        self._application = None if self._start.anew else job.bookmark.application
+        self._unmoved: dict[str, Any] | None = {} if self._start.anew else None
+        self._pages = self._records = 0
 
     def pages(self) -> Iterator[ExportedPage]:
-        """Yield the pages.
-
-        Where there is a time but no cursor, the export goes on by time. So it does, once, when
-        the API no longer accepts the cursor.
+        """Yield the pages; once, when the API no longer accepts the cursor, resume by time.
 
         Raises:
             ApiError: If the API refuses, or did not answer after all retries.
         """
-        by_time = self._cursor is None and self._latest is not None
         try:
-            yield from self._read(self._cursor, self._late_window() if by_time else self._window)
-        except CursorRejectedError as refused:
-            self._recovered = True
-            self._logger.warning("%s. Going on by time instead", refused)
-            yield from self._recover(refused)
+            yield from self._read(self._start.cursor, self._start.window)
+        except CursorRejectedError as rejected:
+            yield from self._recover(rejected)
 
-    def _recover(self, refused: CursorRejectedError) -> Iterator[ExportedPage]:
-        pages = self._read(None, self._late_window())
+    def _recover(self, rejected: CursorRejectedError) -> Iterator[ExportedPage]:
+        job = self._job
+        self._requests.by_time = True
+        start = resume.by_time(job.scope, job.lookback, self._latest)
+        self._logger.warning("%s: %s. Resuming %s", job.stream, rejected, start.text)
+        scope = job.bookmark.scope if self._pages == 1 else job.scope  # none was read, or some
+        left = Bookmark(latest=self._latest, scope=scope, application=self._application)
+        self._unmoved = {} if start.anew else left.as_state(job.replication_key)
+        pages = self._read(None, start.window)
         try:
             first = next(pages, None)
-        except FatalAPIError:
-            raise refused from None
+        except FatalAPIError as error:
+            message = f"{rejected}. The request by time, instead, failed as well: {error}"
+            raise ApiError(message) from error
         if first is not None:
             yield first
             yield from pages
 
-    def _late_window(self) -> Window:
-        """Return the window from the latest time seen on, less what may come late.
-
-        A time in the future (some clock was wrong) would skip records: now is the latest.
-        """
-        if self._latest is None:
-            return self._window
-        return self._window.since(min(self._latest, _now()) - _LATE)
-
     def _read(self, cursor: str | None, window: Window) -> Iterator[ExportedPage]:
-        unit = self._find_unit() if window else "milliseconds"
-        if unit is None:
+        if window.empty:
+            yield self._no_page("end_date")
+            return
+        time_unit = self._requests.time_unit(self._job.time_unit) if window else "milliseconds"
+        if time_unit is None:
+            yield self._no_page("nothing to export yet")
             return
         paginator = CursorPaginator(cursor)
         while not paginator.finished:
-            page = self._next_page(paginator, window.params(unit))
-            self._pages += 1
-            yield ExportedPage(
-                self._pages,
-                page.items,
-                page.metadata,
-                window.overhang(unit),
-                page.repaired,
-                self._bookmark(paginator.current_value),
-            )
-            if self._count >= self._limit:
-                self.end = "max_records"
+            page = self._next_page(paginator, window, time_unit)
+            yield page
+            if page.end is not None:
                 return
-        if window.end is not None and window.end <= _now():
-            self.end = "end_date"
 
-    def _next_page(self, paginator: CursorPaginator, params: Mapping[str, int]) -> Page:
-        cursor = paginator.current_value
+    def _next_page(
+        self, paginator: CursorPaginator, window: Window, time_unit: str
+    ) -> ExportedPage:
+        asked = _now()
+        self._pages += 1
         try:
-            page = self._fetch(cursor, params)
-        except ApiError as error:
-            if cursor and error.status in _REJECTS_CURSOR and not self._recovered:
-                message = f"The API no longer accepts the cursor: {error}"
-                raise CursorRejectedError(message, error.status) from error
-            raise
+            fetched = self._requests.page(paginator.current_value, window.params(time_unit))
+        except UnreadableError as error:
+            message = f"page {self._pages}: {error}"
+            raise UnreadableError(message, error.status) from error
+        page = fetched.page
         paginator.advance(page)
-        self._count += len(page.items)
-        latest = _latest(page, self._order)
+        self._records += len(page.items)
+        self._see(fetched)
+        passed = window.end is not None and window.end <= asked
+        end = None
+        if paginator.finished:
+            end = "end_date" if passed else "caught up"
+        elif self._records >= self._job.limit:
+            end = "max_records"
+        requests, retries = self._requests.counted()
+        return ExportedPage(
+            number=self._pages,
+            items=page.items,
+            metadata=page.metadata,
+            overhang=window.overhang(time_unit),
+            repaired=page.repaired,
+            bookmark=self._bookmark(paginator.current_value, finished=end == "end_date"),
+            latest=self._latest,
+            requests=requests,
+            retries=retries,
+            received=fetched.received,
+            end=end,
+        )
+
+    def _no_page(self, end: str) -> ExportedPage:
+        """Return an empty page where there is nothing to ask for."""
+        self._pages += 1
+        requests, retries = self._requests.counted()
+        return ExportedPage(
+            number=self._pages,
+            items=[],
+            metadata=_NO_METADATA,
+            latest=self._latest,
+            requests=requests,
+            retries=retries,
+            received=_now(),
+            end=end,
+        )
+
+    def _see(self, fetched: Fetched) -> None:
+        """Take note of the times of a page, and of its application."""
+        page = fetched.page
+        latest = _latest(page.items, self._job.replication_key, fetched.received)
         if latest is not None:
             self._latest = latest if self._latest is None else max(latest, self._latest)
-        return page
+        application = _application(page.metadata)
+        if application is None or application == self._application:
+            return
+        if self._application is not None:
+            self._logger.warning(
+                "%s: the events come from the application %s, but the bookmark was made with %s: "
+                "earlier events of the new application are not exported. To export them, run once "
+                "without this state",
+                self._job.stream,
+                application,
+                self._application,
+            )
+        self._application = application
 
-    def _bookmark(self, cursor: str | None) -> dict[str, str]:
-        bookmark = {"cursor": cursor} if cursor else {}
-        if self._latest is not None:
-            bookmark["replication_key"] = self._order
-            bookmark["replication_key_value"] = times.to_rfc3339(self._latest)
-        return bookmark
+    def _bookmark(self, cursor: str | None, *, finished: bool) -> dict[str, Any] | None:
+        """Return the bookmark of a page.
 
-    def _find_unit(self) -> str | None:
-        """Find out, once, in which unit the API takes the window; None if there is no data yet.
-
-        The API's sources disagree (seconds until late 2025, milliseconds since), and a wrong
-        guess yields an empty, successful export.
+        As long as the API gives no cursor, it stays where it was: whatever arrives late is on the
+        page that the next run reads again.
         """
-        if self._unit == "auto":
-            self._unit = self._probe()
-            if self._unit is None:
-                self.end = "nothing to export yet"
-        return self._unit
-
-    def _probe(self) -> str | None:
-        try:
-            if self._fetch(None, {"pageSize": 1, "start": _PROBE_START}).items:
-                return "milliseconds"
-        except ApiError as error:
-            if error.status != HTTPStatus.BAD_REQUEST:
-                raise
-        return "seconds" if self._fetch(None, {"pageSize": 1}).items else None
+        if not cursor:
+            return self._unmoved
+        bookmark = Bookmark(cursor, self._latest, self._job.scope, finished, self._application)
+        return bookmark.as_state(self._job.replication_key)
 
 
-def _latest(page: Page, name: str) -> int | None:
-    """Return the latest time of a page, in milliseconds since the epoch; None without one."""
-    found = milliseconds(having(page.items, name)[1])
-    known = [ms for ms in found if ms is not None and times.FIRST_MS <= ms <= times.LAST_MS]
+def _latest(items: list[dict[str, Raw]], name: str, received: int) -> int | None:
+    """Return the latest time of some items, in milliseconds since the epoch; None without one.
+
+    A time later than the moment at which it was received comes from a clock that is wrong: to
+    resume from there would skip what really happened until then.
+    """
+    found = milliseconds(having(items, name)[1])
+    known = [ms for ms in found if ms is not None and times.FIRST_MS <= ms <= received]
     return max(known, default=None)
+
+
+def _application(metadata: Raw) -> str | None:
+    """Return which application the metadata of a page names, such as `acme/shop/web`."""
+    try:
+        slugs = msgspec.json.decode(metadata, type=dict[str, Any])
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+    named = [str(slugs.get(name, "")) for name in _SLUGS]
+    return "/".join(named) if any(named) else None
 
 
 def _now() -> int:

@@ -8,16 +8,13 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from tap_croct import times
+from tap_croct.bookmark import BOOKMARK, SCOPE
 from tap_croct.errors import InputError
-from tap_croct.export import BOOKMARK
 from tap_croct.text import NAME_LIMIT, printable
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Iterable
-
-SCOPE = "scope"
-"""Key of a bookmark: what the export was limited to when the bookmark was made."""
 
 
 def read_file(path: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from singer_sdk.exceptions import FatalAPIError
@@ -15,6 +16,21 @@ else:
 
 if TYPE_CHECKING:
     from tap_croct.decoding import Page
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A page, and how it was fetched.
+
+    Attributes:
+        page: The page.
+        requests: How many requests it took: more than one where some were retried.
+        received: When it was received, in milliseconds since the epoch.
+    """
+
+    page: Page
+    requests: int
+    received: int
 
 
 class CursorPaginator(BaseAPIPaginator["str | None"]):

@@ -40,13 +40,20 @@ class Events(CroctStream):
     replication_key = "timestamp"
     schema = schemas.EVENT
 
+    @property
+    @override
+    def event_types(self) -> list[str] | None:
+        """The types of events that the configuration asks for; None for all."""
+        types: list[str] | None = self.config.get("event_types")
+        return types
+
     @override
     def get_url_params(
         self, context: Context | None, next_page_token: str | None
     ) -> dict[str, Any]:
         """Ask for some types of events, if that is set."""
         params = super().get_url_params(context, next_page_token)
-        return {**params, "events": self.config.get("event_types")}
+        return {**params, "events": self.event_types}
 
     @override
     def complete(self, records: list[dict[str, Any]], page: ExportedPage) -> None:

@@ -8,19 +8,21 @@ import sys
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from msgspec import MsgspecError
 from singer_sdk.exceptions import FatalAPIError
 from singer_sdk.helpers._batch import SDKBatchMessage
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 
-from tap_croct import times
 from tap_croct.batches import BatchWriter
+from tap_croct.bookmark import BOOKMARK, SCOPE, Bookmark, Scope
 from tap_croct.client import ApiStream
-from tap_croct.export import BOOKMARK, Export
+from tap_croct.decoding import unreadable
+from tap_croct.errors import InputError, UnreadableError
+from tap_croct.export import Export, Job
 from tap_croct.prefetch import one_ahead
-from tap_croct.progress import Progress
 from tap_croct.records import RecordPlan, Rules
-from tap_croct.times import Window
+from tap_croct.resume import HOUR
 
 if sys.version_info >= (3, 12):
     from typing import override
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context
 
     from tap_croct.export import ExportedPage
+    from tap_croct.progress import Progress
+    from tap_croct.resume import Resume
 
 
 class CroctStream(ApiStream, abc.ABC):
@@ -55,13 +59,8 @@ class CroctStream(ApiStream, abc.ABC):
             tap: The tap that it belongs to, a `TapCroct`.
         """
         super().__init__(tap)
-        self._bookmark: dict[str, Any] = {}
+        self._bookmark: dict[str, Any] | None = None
         self._warned: set[str] = set()
-
-    @classmethod
-    def own_keys(cls) -> tuple[str, str]:
-        """Return the primary key and the replication key, whatever a catalog says."""
-        return cls.primary_keys[0], str(cls.replication_key)  # type: ignore[index]
 
     # What differs between the streams
 
@@ -81,6 +80,11 @@ class CroctStream(ApiStream, abc.ABC):
         """
         return records
 
+    @property
+    def event_types(self) -> list[str] | None:
+        """The types of events to export; None where there is no such limit."""
+        return None
+
     # The page loop
 
     @override
@@ -89,9 +93,10 @@ class CroctStream(ApiStream, abc.ABC):
     ) -> Generator[dict[str, Any], Any, Any]:
         # The SDK has no hook to write more than one record at a time, and its way of one record
         # (selection, child contexts, state, message, flush) costs ten times what the rest does.
-        with self.get_record_counter() as counter, self.get_sync_timer():
-            for page, written in self._pages():
-                received = datetime.now(timezone.utc)
+        progress = self._begin()
+        with self.get_record_counter() as counter, self.get_sync_timer(), progress.told():
+            for page, written in self._pages(progress):
+                received = datetime.fromtimestamp(page.received / 1000, timezone.utc)
                 for name, records in written:
                     self._tap.message_writer.write_records(
                         name, records, version=self._stream_version, time_extracted=received
@@ -108,9 +113,10 @@ class CroctStream(ApiStream, abc.ABC):
         # The SDK's way writes one file for all stream maps of a stream, with records as they are
         # before selection and maps: what a map hashes or leaves out would be in it.
         files = BatchWriter(self.tap_name, batch_config)
-        with self.get_record_counter() as counter, self.get_sync_timer():
+        progress = self._begin()
+        with self.get_record_counter() as counter, self.get_sync_timer(), progress.told():
             try:
-                for page, written in self._pages():
+                for page, written in self._pages(progress):
                     for name, records in written:
                         files.add(name, records)
                         counter.increment(len(records))
@@ -130,22 +136,41 @@ class CroctStream(ApiStream, abc.ABC):
             self._tap.write_message(SDKBatchMessage(name, config.encoding, manifest))
         self._write_state()
 
-    def _pages(self) -> Iterator[tuple[ExportedPage, Iterator[tuple[str, list[dict[str, Any]]]]]]:
+    def _begin(self) -> Progress:
+        streams = self._tap.streams.values()
+        self._tap.run.announce((s.name, s.where_it_resumes()) for s in streams if s.selected)
+        progress: Progress = self._tap.run.stream(self.name)
+        return progress
+
+    def _pages(
+        self, progress: Progress
+    ) -> Iterator[tuple[ExportedPage, Iterator[tuple[str, list[dict[str, Any]]]]]]:
         """Yield each page and its records, by stream, while the page after it is fetched."""
         plan = self._plan()
-        export = self._new_export()
-        progress = Progress(self.name, self.logger)
+        job = self._job()
+        progress.starts(job.start)
+        export = Export(self.fetch, job, self.logger)
         try:
-            for page in one_ahead(export.pages()):
+            for page in one_ahead(export.pages(), progress.tick):
                 count = len(page.items)
-                yield page, plan.records(page)
-                progress.page(count, page.bookmark.get("replication_key_value"))
+                yield page, self._readable(page, plan.records(page))
+                progress.page(page, count)
         except FatalAPIError as error:
             error.args = (f"{self.name}: {error}",)
             raise
         finally:
             self._tap.unknown |= plan.unknown
-        progress.end(export.end)
+
+    def _readable(
+        self, page: ExportedPage, written: Iterator[tuple[str, list[dict[str, Any]]]]
+    ) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+        """Yield records by stream; name the page and the record if one cannot be decoded."""
+        try:
+            yield from written
+        except (MsgspecError, RecursionError, ArithmeticError) as error:
+            which = unreadable(page.items, self.own_keys()[0])
+            message = f"{self.name}: page {page.number}: {which} cannot be read ({error})"
+            raise UnreadableError(message) from error
 
     def _plan(self) -> RecordPlan:
         key, replication_key = self.own_keys()
@@ -166,21 +191,21 @@ class CroctStream(ApiStream, abc.ABC):
             settings=self.config,
         )
 
-    def _new_export(self) -> Export:
+    def where_it_resumes(self) -> Resume:
+        """Return where a run of this stream resumes."""
+        return self._job().start
+
+    def _job(self) -> Job:
         config = self.config
-        bounds = (config.get("start_date"), config.get("end_date"))
         limits = (config.get("max_records"), self.ABORT_AT_RECORD_COUNT)
-        state = self.stream_state
-        stored = {} if self._full_table else {n: state[n] for n in BOOKMARK if n in state}
-        self._bookmark = stored
-        return Export(
-            self.fetch,
-            order=self.own_keys()[1],
-            bookmark=stored,
-            window=Window(*(None if bound is None else times.parse(bound) for bound in bounds)),
-            unit=config["time_unit"],
+        return Job(
+            stream=self.name,
+            replication_key=self.own_keys()[1],
+            bookmark=self._stored_bookmark(),
+            scope=Scope.of({**config, "event_types": self.event_types}),
+            lookback=config["lookback_hours"] * HOUR,
+            time_unit=config["time_unit"],
             limit=min((limit for limit in limits if limit), default=math.inf),
-            logger=self.logger,
         )
 
     def warn_once(self, kind: str, message: str) -> None:
@@ -200,8 +225,16 @@ class CroctStream(ApiStream, abc.ABC):
     def _full_table(self) -> bool:
         return self.replication_method == REPLICATION_FULL_TABLE
 
+    def _stored_bookmark(self) -> Bookmark:
+        state = {} if self._full_table else self.stream_state
+        try:
+            return Bookmark.of(state)
+        except ValueError as error:
+            message = f"The state of {self.name}: {error}. Without it, the export starts over"
+            raise InputError(message) from error
+
     def _move_bookmark(self, page: ExportedPage) -> None:
-        if not self._full_table:
+        if page.bookmark is not None and not self._full_table:
             self._bookmark = page.bookmark
 
     def _write_state(self) -> None:
@@ -212,13 +245,20 @@ class CroctStream(ApiStream, abc.ABC):
     def _write_state_message(self) -> None:
         # The only place where the state changes: ahead of its message, it would be ahead of the
         # records whenever something comes between (a batch that is not written yet, a signal).
-        for name in BOOKMARK:
-            self.stream_state.pop(name, None)
-        self.stream_state.update(self._bookmark)
+        if self._full_table:
+            self._bookmark = {}
+        if self._bookmark is not None:
+            for name in (*BOOKMARK, SCOPE):
+                self.stream_state.pop(name, None)
+            self.stream_state.update(self._bookmark)
         super()._write_state_message()
 
     @override
     def log_sync_costs(self) -> None:
-        """Tell what the schemas do not know: the SDK calls this when all streams are done."""
+        """Tell what the schemas do not know, and what the run came to, once.
+
+        The SDK calls this when all streams are done.
+        """
         super().log_sync_costs()
         self._tap.report_unknown()
+        self._tap.run.end()

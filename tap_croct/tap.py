@@ -20,6 +20,7 @@ from singer_sdk.tap_base import CliTestOptionValue
 from tap_croct import catalogs, environment, inputs, logs, settings, validation
 from tap_croct.errors import InputError, OutputError
 from tap_croct.messages import MessageWriter
+from tap_croct.progress import Run
 from tap_croct.redaction import redact
 from tap_croct.stream_maps import Stream, StreamMapCheck
 from tap_croct.streams import Events, Sessions, Users
@@ -70,6 +71,8 @@ class TapCroct(Tap):
         self._testing = testing
         self._unknown_variables: list[str] = []
         logs.clean_records()
+        self.run = Run(self.logger)
+        """What the log tells of the run."""
         super().__init__(**kwargs)
 
     @override

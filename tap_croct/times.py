@@ -115,13 +115,18 @@ class Window:
         """Return this window from a later start on, in milliseconds since the epoch."""
         return replace(self, start=start if self.start is None else max(start, self.start))
 
-    def params(self, unit: str) -> dict[str, int]:
+    @property
+    def empty(self) -> bool:
+        """Whether no time lies inside."""
+        return self.start is not None and self.end is not None and self.start >= self.end
+
+    def params(self, time_unit: str) -> dict[str, int]:
         """Return the query parameters `start` and `end`.
 
         Args:
-            unit: `milliseconds` or `seconds`; a fraction of a second is rounded outward.
+            time_unit: `milliseconds` or `seconds`; a fraction of a second is rounded outward.
         """
-        step = 1000 if unit == "seconds" else 1
+        step = 1000 if time_unit == "seconds" else 1
         params = {}
         if self.start is not None:
             params["start"] = self.start // step
@@ -129,13 +134,13 @@ class Window:
             params["end"] = -(-self.end // step)
         return params
 
-    def overhang(self, unit: str) -> Window | None:
+    def overhang(self, time_unit: str) -> Window | None:
         """Return the window with only those bounds that rounding has moved outward, if any.
 
         Args:
-            unit: `milliseconds` or `seconds`.
+            time_unit: `milliseconds` or `seconds`.
         """
-        if unit != "seconds":
+        if time_unit != "seconds":
             return None
         start = self.start if self.start is not None and self.start % 1000 else None
         end = self.end if self.end is not None and self.end % 1000 else None

@@ -12,7 +12,6 @@ import duckdb
 import pytest
 
 from dev.expected import KEYS, STREAMS, by_key, expected_records, flatten
-from dev.postgres import Postgres
 from dev.warehouse import SCHEMAS, differences
 from tests.support.catalogs import catalog_of, select
 from tests.support.pipes import Pipe
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from dev.postgres import Postgres
     from dev.sandbox import Sandbox
 
     Start = Callable[..., Sandbox]

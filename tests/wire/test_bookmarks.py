@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -46,7 +45,11 @@ def test_a_second_run_brings_what_is_new(start: Start, tap: Tap, end: str) -> No
     for stream in STREAMS:
         assert first.records(stream) == expected_records(sandbox.world, stream)
         bookmark = first.state["bookmarks"][stream]
-        assert bookmark.keys() <= {"cursor", "replication_key", "replication_key_value"}
+        if not bookmark:  # the API gave no cursor: it all fits a page, which is read again
+            assert end != "cursor"
+            assert len(sandbox.pages(stream)) == 1
+            continue
+        assert bookmark.keys() == {"cursor", "replication_key", "replication_key_value", "scope"}
         assert bookmark["replication_key"] == ORDERS[stream]
         assert bookmark["replication_key_value"] == moment(latest(sandbox, stream))
 
@@ -70,7 +73,7 @@ def test_a_second_run_brings_what_is_new(start: Start, tap: Tap, end: str) -> No
         if end == "cursor":
             assert not repeated
         else:
-            assert len(repeated) <= 100  # the page of the last cursor; without one, 24 hours
+            assert len(repeated) <= 100  # the page of the last cursor; without one, the only page
 
 
 def test_nothing_before_the_cursor_is_asked_for(sandbox: Sandbox, tap: Tap) -> None:
@@ -210,12 +213,6 @@ class TestByTime:
         config = sandbox.config(start_date=moment(BEGINNING + DAY // 2), time_unit="milliseconds")
         tap(config, state=state)
         assert sandbox.pages("events")[0].param("start") == str(BEGINNING + DAY // 2)
-
-    def test_a_time_in_the_future_skips_nothing(self, sandbox: Sandbox, tap: Tap) -> None:
-        state = {"bookmarks": {"events": {"replication_key_value": "2999-01-01T00:00:00Z"}}}
-        tap(sandbox.config(time_unit="milliseconds"), state=state)
-        now = time.time() * 1000
-        assert abs(int(sandbox.pages("events")[0].param("start") or 0) - (now - DAY)) < DAY / 24
 
     def test_the_latest_time_is_a_maximum(self, sandbox: Sandbox, tap: Tap) -> None:
         before = latest(sandbox, "events")

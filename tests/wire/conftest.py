@@ -1,0 +1,13 @@
+"""Fixtures of this room."""
+
+from __future__ import annotations
+
+import pytest
+
+from tap_croct import asking
+
+
+@pytest.fixture(autouse=True)
+def _short_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Confirm a rejection at once: how long the pause is makes no difference here."""
+    monkeypatch.setattr(asking, "CONFIRM_AFTER", 0.01)
