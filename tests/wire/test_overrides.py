@@ -98,6 +98,7 @@ def test_every_override_runs(
     first = tap(sandbox.config(batch_config=batch))
     assert first.code == 0, first.stderr
     assert tap(sandbox.config(), catalog=catalog, state=first.state).code == 0
+    assert tap(None, "--discover").code == 0
     with pytest.raises(SystemExit):  # as the SDK's signal handler calls it
         TapCroct(config=sandbox.config())._handle_termination(signal.SIGTERM, None)  # noqa: SLF001
     dead = {name for name, code in overridden() if code not in called}

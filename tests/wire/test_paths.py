@@ -146,7 +146,7 @@ class TestStreamMaps:
     @pytest.mark.parametrize(
         ("maps", "says"),
         [
-            ({"users": {"email": "sha256("}}, "Failed to parse expression sha256("),
+            ({"users": {"email": "sha256("}}, "`sha256(` is not an expression"),
             ({"users": {"email": "nope(email)"}}, "nope"),
             ({"users": {"email": "sha256(email)"}}, "'NoneType' object has no attribute 'encode'"),
             ({"users": {"userId": None}}, "Removing key property 'userId' is not permitted"),
