@@ -32,7 +32,7 @@ class _Record(msgspec.Struct, tag="RECORD", tag_field="type", omit_defaults=True
     stream: str
     record: Any
     version: int | None = None
-    time_extracted: datetime | None = None
+    time_extracted: str = ""
 
 
 class MessageWriter(MsgSpecWriter):
@@ -77,7 +77,8 @@ class MessageWriter(MsgSpecWriter):
             version: Version of the table, if there is one.
             time_extracted: When the records were received.
         """
-        lines = [_Record(stream, record, version, time_extracted) for record in records]
+        received = str(msgspec.to_builtins(time_extracted))
+        lines = [_Record(stream, record, version, received) for record in records]
         self._write(self._encoder.encode_lines(lines))
 
     def write_text(self, text: str) -> None:

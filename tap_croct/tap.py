@@ -142,15 +142,19 @@ class TapCroct(Tap):
         """
         if self.input_catalog is not None:
             catalogs.complete(self.input_catalog, STREAMS, self.logger)
+        if self.config.get("stream_maps"):
+            self._check_stream_maps()
+        # A copy: the mapper removes `__else__` from what it is given.
+        self.mapper = PluginMapper(copy.deepcopy(dict(self.config)), self.logger)
+        self.mapper.register_raw_streams_from_catalog(catalogs.for_stream_maps(self.catalog))
+
+    def _check_stream_maps(self) -> None:
         check = StreamMapCheck(self.config, self._mappable())
         check.run()
         if check.mistakes:
             raise _invalid(check.mistakes, self.config_jsonschema)
         for line in check.warnings:
             self.logger.warning(line)
-        # A copy: the mapper removes `__else__` from what it is given.
-        self.mapper = PluginMapper(copy.deepcopy(dict(self.config)), self.logger)
-        self.mapper.register_raw_streams_from_catalog(catalogs.for_stream_maps(self.catalog))
 
     def _mappable(self) -> Iterator[Stream]:
         """Yield the streams as stream maps see them: with the catalog's schemas and selection."""
