@@ -122,7 +122,7 @@ class Crashes:
         return lost
 
     def _run(self, *, kill: bool) -> None:
-        process = launch(self.folder, self.config, state=self.state)
+        process = launch(self.folder, self.config, state=self.state, pipesize=4096)
         signum = self.random.choice((signal.SIGKILL, signal.SIGTERM))
         striker = threading.Thread(target=self._strike, args=(process, signum))
         if kill:
@@ -150,15 +150,15 @@ class Crashes:
             process.send_signal(signum)
 
     def _read(self, process: subprocess.Popen[bytes]) -> bytes:
-        """Read slowly enough for a kill to strike in the middle."""
+        """Read slowly, from a small pipe, so that a kill strikes while something is written."""
         assert process.stdout is not None
         assert process.stderr is not None
         drain = threading.Thread(target=process.stderr.read)
         drain.start()
         out = bytearray()
-        while chunk := os.read(process.stdout.fileno(), 16384):
+        while chunk := os.read(process.stdout.fileno(), 2048):
             out += chunk
-            time.sleep(0.002)
+            time.sleep(0.001)
         drain.join()
         process.stdout.close()
         process.stderr.close()

@@ -129,7 +129,7 @@ def run_tap(
 
 
 def launch(
-    folder: Path, config: dict[str, Any], *, state: object = None
+    folder: Path, config: dict[str, Any], *, state: object = None, pipesize: int = -1
 ) -> subprocess.Popen[bytes]:
     """Start the tap as a process; return it with pipes for its output.
 
@@ -137,12 +137,14 @@ def launch(
         folder: Working directory, and where the files are written.
         config: See `arguments`.
         state: See `arguments`.
+        pipesize: Bytes that a pipe holds, where that can be chosen; -1 for the system's default.
     """
     return subprocess.Popen(
         [*TAP, *arguments(folder, config, state=state)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         bufsize=0,
+        pipesize=pipesize,
         cwd=folder,
         env=clean_environment(PYTHONPATH=str(ROOT)),
     )

@@ -28,8 +28,8 @@ class Fault:
     times: int = 1
     """How often it happens; -1 for always."""
 
-    when: Callable[[Request], bool] = lambda request: True
-    """For which requests."""
+    when: Callable[[Request], bool] = field(default=lambda request: True, repr=False)
+    """For which requests; not in the name of a fault, which names tests in several processes."""
 
     seen: int = 0
     """How often it has happened."""
