@@ -153,7 +153,7 @@ class TestTheHost:
         assert f"the host asked was {sandbox.url.split('/')[2]}" in output.last_line
 
     @pytest.mark.parametrize(
-        "fault", [Fault("reset", times=-1), Fault("truncate", times=-1)], ids=str
+        "fault", [Fault("reset", times=-1), Fault("truncate", times=-1)], ids=["reset", "truncate"]
     )
     def test_a_connection_that_breaks(self, sandbox: Sandbox, tap: Tap, fault: Fault) -> None:
         sandbox.faults = [fault]
