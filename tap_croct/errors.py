@@ -27,6 +27,7 @@ _ADVICE = {
     400: "Check `start_date`, `end_date`, `event_types` and `page_size`",
     401: "Check `api_key`",
     403: "Check what `api_key` is allowed to do, and the quota of the account",
+    404: "Check `api_url`",
     423: "The application's monthly quota is used up: wait for the next month or raise it",
 }
 _REPORT = "Please report this if it happens again"
@@ -99,8 +100,6 @@ def _advice(response: requests.Response) -> str:
             "Redirects are not followed, because the key would go with them. Check `api_url`: "
             f"{host(response.url)} points to {location}"
         )
-    if status == HTTPStatus.NOT_FOUND:
-        return f"Check `api_url`: the host asked was {host(response.url)}"
     if status == HTTPStatus.BAD_REQUEST and "cursor" in parse_qs(urlsplit(response.url).query):
         return "The request continued from a cursor, which may be what is rejected"
     return _ADVICE.get(status, _REPORT)
@@ -120,6 +119,8 @@ def problem(response: requests.Response, body: bytes) -> str:
         A text that is safe to log.
     """
     head = printable(f"{response.status_code} {response.reason or ''}".strip())
+    if response.status_code == HTTPStatus.NOT_FOUND:  # of another server, probably
+        head = f"{head} at {host(response.url)}"
     try:
         details = json.loads(body)
     except (ValueError, RecursionError):

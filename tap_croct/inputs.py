@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from tap_croct import times
-from tap_croct.bookmark import BOOKMARK, SCOPE
+from tap_croct.bookmark import BOOKMARK, SCOPE, Bookmark
 from tap_croct.errors import InputError
 from tap_croct.text import NAME_LIMIT, printable
 
@@ -138,4 +138,12 @@ def _checked_bookmark(stream: str, bookmark: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(checked[SCOPE], dict):
             message = f"The state of {stream} has a `{SCOPE}` that is not an object"
             raise InputError(message)
+        try:
+            Bookmark.of(checked)
+        except ValueError:
+            message = (
+                f"The state of {stream} has a `{SCOPE}` that cannot be read. Without it, the "
+                "export resumes as if nothing had been changed since"
+            )
+            raise InputError(message) from None
     return checked

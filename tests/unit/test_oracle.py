@@ -65,6 +65,9 @@ def test_as_the_sdk_would(tmp_path: Path) -> None:
         tap = tap_outcome(case.config, case.catalog(), pages)
         counts.update(seen(case, reference))
         shutil.rmtree(tmp_path / "batches", ignore_errors=True)
+        if "selects no stream" in str(tap.error):  # the SDK's way is to export nothing
+            assert not reference.records
+            return
         found = differences(case.config, reference, tap)
         assert not found, "\n".join(found)
 

@@ -94,7 +94,7 @@ def test_an_odd_reason() -> None:
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
-        (response(404, "Not Found"), "Check `api_url`: the host asked was api.croct.io:8443"),
+        (response(404, "Not Found"), "404 Not Found at api.croct.io:8443. Check `api_url`"),
         (response(401), "Check `api_key`"),
         (response(400), "Check `start_date`"),
         (response(418), "Please report this"),

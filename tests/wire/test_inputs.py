@@ -46,6 +46,10 @@ BAD_STATES: list[tuple[object, str]] = [
     ("[" * 100_000, "state.json is not valid JSON"),
     (bookmarks(scope=5), "The state of events has a `scope` that is not an object"),
     (bookmarks(scope=["a"]), "The state of events has a `scope` that is not an object"),
+    (bookmarks(scope={"start_date": 5}), "The state of events has a `scope` that cannot be read"),
+    (bookmarks(scope={"start_date": "soon"}), "has a `scope` that cannot be read"),
+    (bookmarks(scope={"event_types": 5}), "has a `scope` that cannot be read"),
+    (bookmarks(scope={"event_types": [[]]}), "has a `scope` that cannot be read"),
     (bookmarks(replication_key=5), "`replication_key` that is not a string"),
     (bookmarks(replication_key_value=5), "`replication_key_value` that is not a string"),
     (bookmarks(replication_key_value="soon"), "`replication_key_value` that is not a time"),
@@ -83,7 +87,7 @@ def test_a_state_without_a_place_starts_at_the_beginning(
     assert output.code == 0, output.stderr
     assert output.records("events") == expected_records(sandbox.world, "events")
     for bookmark in output.state["bookmarks"].values():
-        assert bookmark.keys() == {"cursor", "replication_key", "replication_key_value"}
+        assert bookmark.keys() == {"cursor", "replication_key", "replication_key_value", "scope"}
 
 
 def test_a_whole_state_message_is_a_state(sandbox: Sandbox, tap: Tap) -> None:

@@ -147,13 +147,15 @@ def test_what_the_api_says_is_cleaned(sandbox: Sandbox, tap: Tap, fault: Fault) 
 class TestTheHost:
     """Every connection error and every 404 says which host was asked."""
 
-    def test_a_404(self, sandbox: Sandbox, tap: Tap) -> None:
-        sandbox.faults = [Fault(status=404, times=-1)]
-        output = tap(sandbox.config())
-        assert f"the host asked was {sandbox.url.split('/')[2]}" in output.last_line
+    @pytest.mark.parametrize("body", [None, b"<html>nothing here</html>"])
+    def test_a_404(self, sandbox: Sandbox, tap: Tap, body: bytes | None) -> None:
+        sandbox.faults = [Fault(status=404, times=-1, body=body)]
+        output = tap(sandbox.config(max_retries=0))
+        assert f"404 Not Found at {sandbox.url.split('/')[2]}" in output.last_line
+        assert "Check `api_url`" in output.last_line
 
     @pytest.mark.parametrize(
-        "fault", [Fault("reset", times=-1), Fault("truncate", times=-1)], ids=str
+        "fault", [Fault("reset", times=-1), Fault("truncate", times=-1)], ids=["reset", "truncate"]
     )
     def test_a_connection_that_breaks(self, sandbox: Sandbox, tap: Tap, fault: Fault) -> None:
         sandbox.faults = [fault]
