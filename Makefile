@@ -47,7 +47,6 @@ scale: .venv/ready  ## Measure how a first export gets faster with intervals sid
 
 reliability: .venv/ready  ## Count what faults, kills and odd inputs lose; takes long
 	$(BIN)/python -m dev.reliability $(ARGS)
-	ORACLE_CASES=5000 $(BIN)/python -m pytest -q -s tests/unit/test_oracle.py
 
 dictionary: .venv/ready  ## Write docs/streams.md from the schemas
 	$(BIN)/python -m dev.dictionary
