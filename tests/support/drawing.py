@@ -273,6 +273,8 @@ def cases(draw: st.DrawFn, batches: str) -> Case:
         may_go = STREAMS if "stream_maps" not in config else sorted(set(STREAMS) - {stream})
         if draw(st.integers(0, 4)) == 0:
             others = draw(st.dictionaries(st.sampled_from(may_go), st.booleans()))
+            if not any({stream: True, **others}.values()):  # the tap does not run for nothing
+                others["users" if stream == "events" else "events"] = True
     if draw(st.integers(0, 4)) == 0:
         config["batch_config"] = {
             "encoding": {"format": "jsonl", "compression": "gzip"},
