@@ -130,6 +130,11 @@ def main() -> None:
         report_kills(options.kills),
         report_tests("Bad inputs", "tests/wire/test_settings.py", "tests/wire/test_inputs.py"),
         report_tests("Odd values", "tests/wire/test_fuzz.py", "--hypothesis-profile=many"),
+        report_tests(
+            "Drawn catalogs, stream maps, depths and records, 5,000 cases, as the SDK has them",
+            "tests/unit/test_oracle.py",
+            "--hypothesis-profile=many",
+        ),
     ]
     sys.exit(not all(good))
 

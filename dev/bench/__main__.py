@@ -156,14 +156,27 @@ def report(rows: list[str], sizes: Sizes) -> str:
             else:
                 rest += others[row](base, folder, sizes)
                 print(*rest[-1], sep=" | ", file=sys.stderr, flush=True)
-    parts = [
-        f"{about()}. {sizes.records:,} records each, in pages of {PAGE:,}, of "
-        + ", ".join(f"{size} bytes ({stream})" for stream, size in bytes_each.items())
-        + f"; best of {sizes.runs} runs of the tap and {sizes.template_runs} of the template.\n"
-    ]
+    average = ", ".join(f"{size:,} bytes ({stream})" for stream, size in bytes_each.items())
+    counts = f"{sizes.records:,} records each, {sizes.target_records:,} for target-duckdb"
+    runs = f"best of {sizes.runs} runs of the tap and {sizes.template_runs} of the template"
+    parts = [f"{about()}. {counts}, in pages of {PAGE:,}, of {average} on average; {runs}.\n"]
     parts += [table(WAY_COLUMNS, found)] if found else []
     parts += [table(OTHER_COLUMNS, rest)] if rest else []
     return "\n".join(parts)
+
+
+def filled(page: str, text: str) -> str:
+    """Return a page with a text between the markers.
+
+    Args:
+        page: The page as it is.
+        text: What is to stand there.
+
+    Raises:
+        ValueError: If there are no such markers.
+    """
+    start = page.index(BEGIN) + len(BEGIN)
+    return f"{page[:start]}\n{text}\n{page[page.index(END, start) :]}"
 
 
 def about() -> str:
@@ -189,9 +202,8 @@ def main() -> None:
     text = report(chosen(options.rows), sizes)
     print(text)
     if options.write:
-        before, _, rest = PAGE_WITH_TABLE.read_text(encoding="utf-8").partition(BEGIN)
-        _, _, after = rest.partition(END)
-        PAGE_WITH_TABLE.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+        page = PAGE_WITH_TABLE.read_text(encoding="utf-8")
+        PAGE_WITH_TABLE.write_text(filled(page, text), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
 This is the one place that knows where the tap means to differ from the SDK's own way:
 
-- Each item of the API is converted (`record_of`): times, the event's type, the response's metadata,
-  lists that were strings, the key of an item that has none, and undeclared properties at the top,
-  which move into the column `additionalProperties`.
+- Each item of the API is converted (`record_of`): times (a number that is none becomes null), the
+  event's type, the response's metadata, lists that were strings, the key of an item that has none,
+  and undeclared properties at the top, which move into the column `additionalProperties`.
 - Flattened (`settled`), objects that are null have no column and are left out; everything else
   that has no column moves into `additionalProperties`, too, under the name that its column would
   have; unless a stream map has put something else there.
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from dev.expected import KEYS, moment
@@ -105,9 +105,9 @@ def _convert_time(item: Json, path: tuple[str, ...]) -> None:
     for parent in parents:
         holder = holder.get(parent) if isinstance(holder, dict) else None
     value = holder.get(name) if isinstance(holder, dict) else None
-    if not isinstance(value, int) or isinstance(value, bool):
+    if not isinstance(value, (int, Decimal)) or isinstance(value, bool):
         return
     try:
-        holder[name] = moment(value)
-    except OverflowError:
+        holder[name] = moment(int(value)) if value == value // 1 else None
+    except (OverflowError, InvalidOperation):
         holder[name] = None
