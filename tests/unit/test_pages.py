@@ -97,6 +97,26 @@ def test_links_lead_to_headings() -> None:
     assert found > 10
 
 
+# Files
+
+
+def test_the_path_of_a_record_names_real_files() -> None:
+    contributing = (ROOT / "CONTRIBUTING.md").read_text()
+    (path,) = re.findall(
+        r"^## The path of a record$(.+?)^## ", contributing, re.DOTALL | re.MULTILINE
+    )
+    files = re.findall(r"`([\w/]+\.py)`", path)
+    assert len(files) >= 10
+    assert [file for file in files if not (ROOT / "tap_croct" / file).exists()] == []
+    assert len(re.findall(r"^\d+\. ", path, re.MULTILINE)) == 10
+
+
+def test_tests_that_are_named_exist() -> None:
+    names = re.findall(r"`(tests/[\w/]+\.py)`", (ROOT / "docs" / "reliability.md").read_text())
+    assert len(names) > 5
+    assert [name for name in names if not (ROOT / name).exists()] == []
+
+
 # Sample rows
 
 
