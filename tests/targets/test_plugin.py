@@ -45,7 +45,8 @@ def test_it_is_added_from_a_clone_beside_the_project(tmp_path: Path, words: list
     (tmp_path / "tap-croct").symlink_to(ROOT)
     meltano(tmp_path, "init", "my-project")
     project = tmp_path / "my-project"
-    meltano(project, "add", "--from-ref", str(Path("..") / "tap-croct" / DEFINITION), *words)
+    add = ["add", "--from-ref", str(Path("..") / "tap-croct" / DEFINITION), *words]
+    meltano(project, *add)
     plugins: dict[str, Any] = yaml.safe_load((project / "meltano.yml").read_text())["plugins"]
     (extractor,) = plugins["extractors"]
     assert extractor == yaml.safe_load((ROOT / DEFINITION).read_text())
@@ -54,6 +55,13 @@ def test_it_is_added_from_a_clone_beside_the_project(tmp_path: Path, words: list
     assert f"{TapCroct.name} v{TapCroct.plugin_version}," in meltano(
         project, "invoke", "tap-croct", "--version"
     )
+    if words == ["tap-croct"]:  # as the README has it
+        key = ["config", "set", "tap-croct", "api_key", "your-api-key"]
+        commands = "".join(f"meltano {' '.join(command)}\n" for command in (add, key))
+        assert f"```bash\n{commands}```" in (ROOT / "README.md").read_text()
+        meltano(project, *key)
+        assert "your-api-key" in (project / ".env").read_text()
+        assert "your-api-key" not in (project / "meltano.yml").read_text()
     listed = meltano(project, "config", "list", "--all", "tap-croct")
     for name in TapCroct.config_jsonschema["properties"]:
         assert f"TAP_CROCT_{name.upper()}" in listed

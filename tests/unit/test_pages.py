@@ -5,9 +5,13 @@ from __future__ import annotations
 import ast
 import json
 import re
+import shlex
+import subprocess
+import sys
 from functools import cache
 from typing import TYPE_CHECKING
 
+import duckdb
 import pytest
 
 from dev.environments import ROOT
@@ -97,6 +101,26 @@ def test_links_lead_to_headings() -> None:
     assert found > 10
 
 
+# Files
+
+
+def test_the_path_of_a_record_names_real_files() -> None:
+    contributing = (ROOT / "CONTRIBUTING.md").read_text()
+    (path,) = re.findall(
+        r"^## The path of a record$(.+?)^## ", contributing, re.DOTALL | re.MULTILINE
+    )
+    files = re.findall(r"`([\w/]+\.py)`", path)
+    assert len(files) >= 10
+    assert [file for file in files if not (ROOT / "tap_croct" / file).exists()] == []
+    assert len(re.findall(r"^\d+\. ", path, re.MULTILINE)) == 10
+
+
+def test_tests_that_are_named_exist() -> None:
+    names = re.findall(r"`(tests/[\w/]+\.py)`", (ROOT / "docs" / "reliability.md").read_text())
+    assert len(names) > 5
+    assert [name for name in names if not (ROOT / name).exists()] == []
+
+
 # Sample rows
 
 
@@ -137,3 +161,20 @@ def test_the_sample_rows_are_those_of_the_demo(stream: str) -> None:
             assert shown == value.replace("T", " ").removesuffix("Z")
         else:
             assert shown == value
+
+
+def test_the_warehouse_of_the_demo_opens(tmp_path: Path) -> None:
+    """The command that the README has for it; the demo itself takes too long here."""
+    warehouse = tmp_path / "output" / "demo" / "warehouse.duckdb"
+    warehouse.parent.mkdir(parents=True)
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute("create schema croct")
+        connection.execute("create table croct.events as select 'orderPlaced' as eventtype")
+    (command,) = re.findall(r"```bash\n(\.venv/bin/python .+?)```", README, re.DOTALL)
+    command = command.replace(".venv/bin/python", shlex.quote(sys.executable), 1)
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "orderPlaced" in done.stdout
+    assert 'OUTPUT = ROOT / "output" / "demo"' in (ROOT / "dev" / "demo.py").read_text()
