@@ -74,6 +74,11 @@ class DuckDB(Pipe):
     def tables(self) -> Tables:
         return {stream: by_key(stream, self._records(stream)) for stream in STREAMS}
 
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Return the rows that a query finds."""
+        with duckdb.connect(self.file, read_only=True) as connection:
+            return connection.execute(sql).fetchall()
+
     def _records(self, stream: str) -> list[Record]:
         names = {name.lower(): name for name in SCHEMAS[stream]["properties"]}
         with duckdb.connect(self.file, read_only=True) as connection:
