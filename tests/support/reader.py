@@ -119,7 +119,7 @@ class Reader:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
-            timeout=300,
+            timeout=900,
             text=True,
         )
         if done.returncode == 0:

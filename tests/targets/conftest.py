@@ -10,6 +10,7 @@ import pytest
 
 from dev.postgres import Postgres, postgres
 from tests.support.documents import pages, steps
+from tests.support.loaded import S3Server, s3_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +23,12 @@ def database() -> Iterator[Postgres]:
         Path(folder).chmod(0o755)
         with postgres(Path(folder) / "data") as server:
             yield server
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    with s3_server() as server:
+        yield server
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

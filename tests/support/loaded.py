@@ -1,0 +1,224 @@
+"""Targets, and what they loaded, as records that can be compared with the source."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import subprocess
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+import duckdb
+import requests
+
+from dev.environments import environment
+from dev.expected import KEYS, STREAMS, Record
+from dev.warehouse import SCHEMAS
+from tests.support.pipes import Pipe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from dev.postgres import Postgres
+
+Tables = dict[str, dict[str, Record]]
+
+
+def utc(value: str) -> str:
+    """Format a time that is stored without its zone, or with its zone in words, as records do."""
+    time = datetime.fromisoformat(value).replace(tzinfo=None)
+    return time.isoformat(timespec="milliseconds") + "Z"
+
+
+def by_key(stream: str, records: list[Record]) -> dict[str, Record]:
+    """Return records by their key, each with every declared column.
+
+    Raises:
+        AssertionError: If a key is there twice.
+    """
+    columns = dict.fromkeys(SCHEMAS[stream]["properties"])
+    found = {record[KEYS[stream]]: {**columns, **record} for record in records}
+    assert len(found) == len(records), stream
+    return found
+
+
+class Jsonl(Pipe):
+    """target-jsonl: appends."""
+
+    def __init__(self, folder: Path) -> None:
+        """Write into a folder."""
+        settings = {"destination_path": str(folder), "do_timestamp_file": False}
+        super().__init__(folder, "target-jsonl", settings)
+
+    def tables(self) -> Tables:
+        tables = {}
+        for stream in STREAMS:
+            lines = (self.folder / f"{stream}.jsonl").read_text(encoding="utf-8").split("\n")
+            tables[stream] = by_key(stream, [json.loads(line) for line in lines if line])
+        return tables
+
+
+class DuckDB(Pipe):
+    """target-duckdb: upserts; stores null for an empty text."""
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        """Write into a database file in a folder."""
+        self.file = str(folder / "warehouse.duckdb")
+        config = {"filepath": self.file, "default_target_schema": "croct", **settings}
+        super().__init__(folder, "target-duckdb", config)
+
+    def tables(self) -> Tables:
+        return {stream: by_key(stream, self._records(stream)) for stream in STREAMS}
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Return the rows that a query finds."""
+        with duckdb.connect(self.file, read_only=True) as connection:
+            return connection.execute(sql).fetchall()
+
+    def _records(self, stream: str) -> list[Record]:
+        names = {name.lower(): name for name in SCHEMAS[stream]["properties"]}
+        with duckdb.connect(self.file, read_only=True) as connection:
+            found = connection.execute(f"select * from croct.{stream}")
+            columns = [(names[c[0]], str(c[1])) for c in found.description or ()]
+            rows = found.fetchall()
+        return [
+            {
+                name: self._value(value, kind)
+                for (name, kind), value in zip(columns, row, strict=True)
+            }
+            for row in rows
+        ]
+
+    def _value(self, value: Any, kind: str) -> Any:
+        if isinstance(value, datetime):
+            return value.isoformat(timespec="milliseconds") + "Z"
+        return json.loads(value) if kind == "JSON" and value is not None else value
+
+
+def connection(database: Postgres, target: str) -> dict[str, Any]:
+    """Return what a target needs to connect: a URL, or a folder of sockets and a user."""
+    if target == "target-postgres":
+        return database.target_config
+    url = urlsplit(database.uri)
+    return {
+        "host": parse_qs(url.query)["host"][0],
+        "port": url.port or 5432,
+        "user": url.username or "postgres",
+        "password": "none",
+        "dbname": url.path.lstrip("/"),
+    }
+
+
+class PostgresTarget(Pipe):
+    """meltanolabs-target-postgres, or pipelinewise-target-postgres: both upsert."""
+
+    def __init__(
+        self, folder: Path, database: Postgres, schema: str, target: str = "target-postgres",
+        **settings: Any,
+    ) -> None:  # fmt: skip
+        """Write into a schema of a database."""
+        config = {**connection(database, target), "default_target_schema": schema, **settings}
+        super().__init__(folder, target, config, program="target-postgres")
+        self.database = database
+        self.schema = schema
+
+    def tables(self) -> Tables:
+        return {stream: by_key(stream, self.records(stream)) for stream in STREAMS}
+
+    def records(self, stream: str) -> list[Record]:
+        names = {name.lower(): name for name in SCHEMAS[stream]["properties"]}
+        records = []
+        for row in self.database.query(f"select * from {self.schema}.{stream}"):
+            record = {
+                names.get(n.lower(), n): v for n, v in row.items() if not n.startswith("_sdc")
+            }
+            for name, value in record.items():
+                if SCHEMAS[stream]["properties"].get(name, {}).get("format") and value:
+                    record[name] = utc(value)
+            records.append(record)
+        return records
+
+
+class S3Jsonl(Pipe):
+    """target-s3-jsonl: a new object for each run."""
+
+    def __init__(self, folder: Path, server: S3Server, bucket: str) -> None:
+        """Write into a bucket, which is made."""
+        self.server = server
+        self.bucket = bucket
+        server.make(bucket)
+        settings = {
+            "s3_bucket": bucket,
+            "aws_endpoint_url": server.url,
+            "aws_access_key_id": "test",
+            "aws_secret_access_key": "test",
+            "path_template": "{stream}-{date_time:%Y%m%dT%H%M%S}.json",
+            "compression": "gzip",
+            "work_dir": str(folder / "work"),
+        }
+        super().__init__(folder, "target-s3-jsonl", settings)
+
+    def objects(self) -> dict[str, list[Record]]:
+        """Return the records of each object, by its key."""
+        return {
+            key: [json.loads(line) for line in gzip.decompress(body).decode().split("\n") if line]
+            for key, body in self.server.objects(self.bucket).items()
+        }
+
+    def tables(self) -> Tables:
+        objects = self.objects()
+        return {
+            stream: by_key(
+                stream, [r for key, rs in objects.items() if key.startswith(stream) for r in rs]
+            )
+            for stream in STREAMS
+        }
+
+
+class S3Server:
+    """A local S3 server."""
+
+    def __init__(self, url: str) -> None:
+        """Take its URL."""
+        self.url = url
+
+    def make(self, bucket: str) -> None:
+        requests.put(f"{self.url}/{bucket}", timeout=10).raise_for_status()
+
+    def objects(self, bucket: str) -> dict[str, bytes]:
+        """Return the content of each object of a bucket, by its key."""
+        keys = re.findall("<Key>(.+?)</Key>", self._get(bucket).decode())
+        return {key: self._get(f"{bucket}/{key}") for key in keys}
+
+    def _get(self, path: str) -> bytes:
+        # Whoever has no name may not read objects.
+        named = {"Authorization": "AWS test:test"}
+        response = requests.get(f"{self.url}/{path}", headers=named, timeout=10)
+        response.raise_for_status()
+        return response.content
+
+
+@contextmanager
+def s3_server() -> Iterator[S3Server]:
+    """Start an S3 server on a free port; stop it in the end."""
+    script = (
+        "import sys; from moto.server import ThreadedMotoServer as Server\n"
+        "server = Server('127.0.0.1', 0); server.start()\n"
+        "print(server.get_host_and_port()[1], flush=True); sys.stdin.read(); server.stop()"
+    )
+    with subprocess.Popen(
+        [environment("moto") / "python", "-c", script],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    ) as server:  # fmt: skip
+        assert server.stdin is not None
+        assert server.stdout is not None
+        try:
+            port = next(line for line in server.stdout if line.strip().isdigit())
+            yield S3Server(f"http://127.0.0.1:{port.strip()}")
+        finally:
+            server.stdin.close()
+            server.wait(timeout=60)
