@@ -88,7 +88,7 @@ def test_two_runs_of_meltano_at_once(
 def pipe_without_meltano(
     folder: Path, sandbox: Sandbox, database: Postgres
 ) -> Callable[[], subprocess.Popen[str]]:
-    (folder / "nightly.sh").write_text(block(PAGE, "bash", "new.jsonl"))
+    (folder / "nightly.sh").write_text(block(PAGE, "bash", "mktemp"))
     (folder / "config.json").write_text(json.dumps(sandbox.config(max_retries=0)))
     (folder / "target.json").write_text(json.dumps(database.target_config))
     command = crontab("nightly.sh", folder)
@@ -122,6 +122,23 @@ def test_cron_without_meltano(start: Start, tmp_path: Path, warehouse: Postgres)
     assert finish(pipeline()) == (0, "")
     same(warehouse, sandbox)
     assert all(request.param("cursor") for request in sandbox.requests)
+
+
+def test_two_runs_without_a_lock(start: Start, tmp_path: Path, warehouse: Postgres) -> None:
+    """One of them may fail over what the other inserts; nothing is lost, and the state is whole."""
+    sandbox = start(visits=20)
+    pipeline = pipe_without_meltano(tmp_path, sandbox, warehouse)
+    assert finish(pipeline()) == (0, "")  # the tables are there
+    script = tmp_path / "nightly.sh"
+    assert "flock --nonblock 9" in script.read_text()
+    script.write_text(script.read_text().replace("flock --nonblock 9", ""))
+    sandbox.world.visits(20)
+    outputs = [output for _, output in map(finish, [pipeline(), pipeline()])]
+    assert "" in outputs
+    assert json.loads((tmp_path / "state.json").read_text())["bookmarks"]["users"]["cursor"]
+    sandbox.world.visits(5)
+    assert finish(pipeline()) == (0, "")
+    same(warehouse, sandbox)
 
 
 def test_the_workflow_is_valid(tmp_path: Path) -> None:
