@@ -28,12 +28,14 @@ class MeltanoProject:
         """
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / "temporary").mkdir(exist_ok=True)
         text = (ROOT / "meltano.yml").read_text()
         (folder / "meltano.yml").write_text(text.replace("pip_url: -e .", f"pip_url: -e {ROOT}"))
         self.variables = {
             "CROCT_MELTANO": str(environment("meltano") / "meltano"),
             "MELTANO_PROJECT_ROOT": str(folder),
             "NO_COLOR": "1",
+            "TMPDIR": str(folder / "temporary"),
             "TAP_CROCT_API_KEY": sandbox.switches.api_key,
             "TAP_CROCT_API_URL": sandbox.url,
             "TARGET_POSTGRES_SQLALCHEMY_URL": database.target_config["sqlalchemy_url"],
@@ -49,6 +51,10 @@ class MeltanoProject:
         (self.folder / ".meltano").mkdir()
         for kind in ("extractors", "loaders"):
             (self.folder / ".meltano" / kind).symlink_to(other.folder / ".meltano" / kind)
+
+    def leftovers(self) -> list[str]:
+        """Return the names of the temporary folders that intervals have left."""
+        return [path.name for path in (self.folder / "temporary").glob("croct-interval.*")]
 
     def run(self, *args: str, variables: dict[str, str] | None = None) -> str:
         """Run Meltano.

@@ -9,18 +9,23 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import signal
+import subprocess
 import sys
 import tempfile
+import time
 from contextlib import ExitStack
 from datetime import datetime, timezone
 from pathlib import Path
 
 from dev.airflow import Airflow, wait_until
 from dev.comparison import postgres_differences
+from dev.environments import ROOT, environment
 from dev.expected import STREAMS, moment
 from dev.meltano_project import MeltanoProject
 from dev.postgres import Postgres, postgres
+from dev.running import TAP, clean_environment, write
 from dev.sandbox import Sandbox, Switches, World
 from dev.sandbox.world import BEGINNING, DAY
 
@@ -147,10 +152,55 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
+def measure_loader(visits: int) -> None:
+    """Print how fast one process of target-postgres loads events, beside the tap that exports them.
+
+    Args:
+        visits: Visits of the sandbox's shop; each has some 25 events.
+    """
+    with tempfile.TemporaryDirectory(prefix="scale") as name, ExitStack() as stack:
+        folder = Path(name)
+        folder.chmod(0o755)
+        database = stack.enter_context(postgres(folder / "data"))
+        sandbox = stack.enter_context(Sandbox(World(visits=visits)))
+        events = len(sandbox.world.items("events"))
+        messages = folder / "messages.jsonl"
+        config = write(folder / "config.json", sandbox.config(time_unit="milliseconds"))
+        target = write(folder / "target.json", database.target_config)
+        tap = seconds([*TAP, "--config", config], None, messages)
+        program = str(environment("target-postgres") / "target-postgres")
+        loader = seconds([program, "--config", target], messages, folder / "state.json")
+        size = messages.stat().st_size
+    say(f"{events:,} events and their sessions and users, {size / 1e6:.0f} MB of messages")
+    for what, (cpu, elapsed) in {"tap-croct": tap, "target-postgres": loader}.items():
+        say(
+            f"  {what:<16} {cpu:5.1f} s of CPU, {elapsed:5.1f} s in all: "
+            f"{events / cpu:,.0f} events per second of CPU"
+        )
+
+
+def seconds(command: list[str], source: Path | None, sink: Path) -> tuple[float, float]:
+    """Run a command from file to file; return its CPU time and its time in all, in seconds."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    started = time.monotonic()
+    with (source or Path(os.devnull)).open("rb") as stdin, sink.open("wb") as stdout:
+        subprocess.run(
+            command, stdin=stdin, stdout=stdout, stderr=subprocess.DEVNULL, check=True,
+            cwd=ROOT, env=clean_environment(),
+        )  # fmt: skip
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return cpu, time.monotonic() - started
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make scale", description=__doc__)
     parser.add_argument("--at-a-time", type=int, nargs="*", default=[1, 2, 4, 8])
+    parser.add_argument("--loader", type=int, metavar="VISITS", help="measure only the loader")
     args = parser.parse_args()
+    if args.loader:
+        measure_loader(args.loader)
+        return
     with ExitStack() as stack:
         say("Starting PostgreSQL, Redis, Airflow and two workers …")
         scale = Scale(stack)

@@ -23,3 +23,14 @@ def block(page: str, language: str, containing: str) -> str:
     )
     (found,) = [text for text in blocks if containing in text]
     return str(found)
+
+
+def commands(page: str, containing: str) -> list[str]:
+    """Return the commands of a page's shell block, one line each.
+
+    Args:
+        page: The page's path in the repository.
+        containing: A text that no other block of the page contains.
+    """
+    text = block(page, "bash", containing).replace("\\\n", " ")
+    return [line for line in text.splitlines() if line]

@@ -6,7 +6,6 @@ One story in the order of `docs/first-export.md`, since a deployment takes half 
 from __future__ import annotations
 
 import json
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +13,11 @@ import pytest
 
 from dev.airflow import Airflow
 from dev.comparison import postgres_differences
+from dev.environments import REQUIREMENTS, ROOT
 from dev.expected import STREAMS, moment
 from dev.sandbox import Fault, Sandbox, World
 from dev.sandbox.world import BEGINNING, DAY
+from tests.orchestration.pages import block, commands
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from dev.sandbox.api import Request
 
 pytestmark = pytest.mark.slow
+
+PAGE = "docs/first-export.md"
 
 DAYS = 4
 SEAM = BEGINNING + DAYS * DAY
@@ -96,30 +99,36 @@ def same(database: Postgres, sandbox: Sandbox) -> None:
 
 
 def backfill(airflow: Airflow, *options: str) -> None:
-    start, end = (moment(ms) for ms in (BEGINNING, SEAM - DAY))
-    airflow.run(
-        f"airflow backfill create --dag-id croct_history --from-date {start} --to-date {end} "
-        f"--max-active-runs 4 {' '.join(options)}"
-    )
+    """Have Airflow load the history, with the page's command and the test's dates."""
+    (command,) = [c for c in commands(PAGE, "backfill create") if "backfill create" in c]
+    start, end = (moment(ms).replace(".000Z", "Z") for ms in (BEGINNING, SEAM - DAY))
+    for shown, meant in (("2024-01-01T00:00:00Z", start), ("2026-10-01T00:00:00Z", end)):
+        assert command.count(shown) == 1
+        command = command.replace(shown, meant)
+    airflow.run(" ".join([command, *options]))
 
 
 def at(day: int) -> str:
     return str(BEGINNING + day * DAY)
 
 
-def test_history_and_nights(
-    airflow: Airflow, project: MeltanoProject, sandbox: Sandbox, database: Postgres
-) -> None:
-    # The incremental pipeline first: from the seam on.
+def incremental_pipeline_first(airflow: Airflow, project: MeltanoProject) -> None:
+    """Start the incremental pipeline at the seam, then let it rest."""
     seam = {stream: {"replication_key_value": moment(SEAM)} for stream in STREAMS}
     state = {"singer_state": {"bookmarks": seam}}
     state_id = "dev:tap-croct-to-target-postgres"
     project.run("state", "set", "--force", state_id, json.dumps(state))
-    for dag in ("croct", "croct_history"):
-        airflow.run(f"airflow dags unpause {dag}")
+    airflow.run("airflow dags unpause croct")
     assert list(airflow.wait_for("croct", 1).values()) == ["success"]  # the night that was
+    pause, unpause, _ = commands(PAGE, "backfill create")
+    assert (pause, unpause) == ("airflow dags pause croct", "airflow dags unpause croct_history")
+    airflow.run(pause)
+    airflow.run(unpause)
 
-    # Then the history: one day fails once, one as long as its key is wrong.
+
+def history(airflow: Airflow, sandbox: Sandbox) -> None:
+    """Load the days up to the seam; one fails once, one as long as its key is wrong."""
+
     def day(number: int) -> Fault:
         def strikes(request: Request) -> bool:
             return request.stream == "sessions" and request.param("start") == at(number)
@@ -150,6 +159,10 @@ def test_history_and_nights(
     assert airflow.wait_for("croct_history", DAYS) == wanted
     assert {r.param("start") for r in sandbox.requests if r.param("end")} == {at(2)}
 
+
+def nights(airflow: Airflow, sandbox: Sandbox, database: Postgres) -> None:
+    """Two nights, with records between that are late, or have changed."""
+    airflow.run("airflow dags unpause croct")
     night(airflow)
     same(database, sandbox)
     sandbox.world.visits(5)
@@ -160,7 +173,9 @@ def test_history_and_nights(
     same(database, sandbox)
     assert all(request.param("cursor") for request in sandbox.requests)
 
-    # What cannot work fails, and the last line of the log says why.
+
+def what_cannot_work(airflow: Airflow, sandbox: Sandbox) -> None:
+    """A target that does not exist and an API out of reach: the end of the log says so."""
     airflow.run("airflow variables set croct_target target-nowhere")
     night(airflow, "failed")
     assert "target-nowhere not found" in why(last_log(airflow, "croct"))
@@ -168,5 +183,32 @@ def test_history_and_nights(
     sandbox.__exit__()
     night(airflow, "failed")
     assert "Connection refused" in why(last_log(airflow, "croct"))
+
+
+def test_history_and_nights(
+    airflow: Airflow, project: MeltanoProject, sandbox: Sandbox, database: Postgres
+) -> None:
+    incremental_pipeline_first(airflow, project)
+    history(airflow, sandbox)
+    nights(airflow, sandbox, database)
+    what_cannot_work(airflow, sandbox)
     same(database, sandbox)
-    assert not list(Path(tempfile.gettempdir()).glob("croct-interval.*"))
+    assert project.leftovers() == []
+
+
+def test_the_page_installs_and_starts_what_was_tested() -> None:
+    """`Airflow` in `dev/airflow.py` runs the commands that the page shows, on other addresses."""
+    page = "docs/scheduling.md"
+    install = block(page, "bash", "airflow-venv")
+    pinned = (REQUIREMENTS / "airflow.txt").read_text().splitlines()
+    (version,) = [line for line in pinned if line.startswith("apache-airflow==")]
+    assert f'"{version}"' in install
+    assert {"psycopg2-binary", "asyncpg"} <= {line.partition("==")[0] for line in pinned}
+    deployment = (ROOT / "dev" / "airflow.py").read_text()
+    assert ". orchestrate/airflow.env" in install
+    for command in ("airflow db migrate", "airflow celery worker"):
+        assert command in deployment
+        assert any(command in block(page, "bash", text) for text in ("db migrate", "CELERY"))
+    for process in ("api-server", "scheduler", "dag-processor"):
+        assert f"airflow {process} &" in install
+        assert f'"{process}"' in deployment

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +14,12 @@ import yaml
 from check_jsonschema import main as check_jsonschema  # type: ignore[import-untyped]
 from click.testing import CliRunner
 
+from dev.airflow import wait_until
 from dev.comparison import postgres_differences
 from dev.environments import ROOT, environment
 from dev.expected import STREAMS
+from dev.running import write
+from dev.sandbox import Fault
 from dev.sandbox.world import BEGINNING, DAY
 from tests.orchestration.pages import block
 from tests.orchestration.shells import finish, shell
@@ -54,14 +59,16 @@ def crontab(containing: str, folder: Path) -> str:
     return line.removeprefix("15 2 * * * ").replace("/srv/croct", str(folder))
 
 
+STILL_RUNNING = "croct: the last run is still running\n"
+
+
 def test_cron_with_meltano(start: Start, new_project: NewProject, warehouse: Postgres) -> None:
     """Two runs at once: the lock lets one through; a failure is what the job prints."""
     sandbox = start(visits=20, latency=0.5)
     project = new_project(sandbox)
-    command = crontab("flock", project.folder)
+    command = crontab("meltano run", project.folder)
     both = [shell(command, project.folder, project.variables) for _ in range(2)]
-    outputs = sorted(map(finish, both))
-    assert [code for code, _ in outputs] == [0, 0]
+    assert sorted(map(finish, both)) == [(0, ""), (0, STILL_RUNNING)]
     requests = len(sandbox.pages("events"))
     same(warehouse, sandbox)
 
@@ -74,52 +81,50 @@ def test_cron_with_meltano(start: Start, new_project: NewProject, warehouse: Pos
 def test_two_runs_of_meltano_at_once(
     start: Start, new_project: NewProject, warehouse: Postgres
 ) -> None:
-    sandbox = start(visits=20, latency=0.5)
+    sandbox = start(visits=20)
+    released = threading.Event()
+    sandbox.faults.append(Fault(when=lambda _: not released.wait(300)))  # no answer until then
     project = new_project(sandbox)
-    pipeline = ("run", "tap-croct", "target-postgres")
-    command = "meltano " + " ".join(pipeline)
-    both = [shell(command, project.folder, project.variables) for _ in range(2)]
-    results = sorted(map(finish, both))
-    assert [code for code, _ in results] == [0, 1]
-    assert "pipeline is already running" in results[1][1]
+    command = "meltano run tap-croct target-postgres"
+    first = shell(command, project.folder, project.variables)
+    wait_until("the first run asks for a page", lambda: sandbox.requests)
+    code, output = finish(shell(command, project.folder, project.variables))
+    released.set()
+    assert code == 1
+    assert "Another 'dev:tap-croct-to-target-postgres' pipeline is already running" in output
+    assert finish(first)[0] == 0
     same(warehouse, sandbox)
 
 
-def pipe_without_meltano(
-    folder: Path, sandbox: Sandbox, database: Postgres
-) -> Callable[[], subprocess.Popen[str]]:
-    (folder / "nightly.sh").write_text(block(PAGE, "bash", "new.jsonl"))
-    (folder / "config.json").write_text(json.dumps(sandbox.config(max_retries=0)))
-    (folder / "target.json").write_text(json.dumps(database.target_config))
-    command = crontab("nightly.sh", folder)
-    return lambda: shell(command, Path("/"), {})
-
-
 def test_cron_without_meltano(start: Start, tmp_path: Path, warehouse: Postgres) -> None:
-    sandbox = start(visits=20)
-    pipeline = pipe_without_meltano(tmp_path, sandbox, warehouse)
+    """Two runs at once, a wrong key and a target that fails: the state stays whole."""
+    sandbox = start(visits=20, latency=0.5)
+    shutil.copy(ROOT / "docs" / "nightly.sh", tmp_path)
+    write(tmp_path / "config.json", sandbox.config(max_retries=0))
+    write(tmp_path / "target.json", warehouse.target_config)
     state = tmp_path / "state.json"
-    assert finish(pipeline()) == (0, "")
+    command = crontab("nightly.sh", tmp_path)
+    both = [shell(command, Path("/"), {}) for _ in range(2)]
+    assert sorted(map(finish, both)) == [(0, ""), (0, STILL_RUNNING)]
     same(warehouse, sandbox)
     before = state.read_text()
     assert json.loads(before)["bookmarks"]["users"]["cursor"]
 
     sandbox.world.visits(5)
-    for broken, message in (
-        (lambda: setattr(sandbox.switches, "api_key", "another"), "401 Unauthorized"),
-        (lambda: (tmp_path / "target.json").write_text("{}"), "target"),
-    ):
-        good = sandbox.switches.api_key, (tmp_path / "target.json").read_text()
-        broken()
-        code, output = finish(pipeline())
-        assert message in output
-        assert code == 0  # of `cat`: cron mails what is printed
-        assert (code, state.read_text()) == (0, before)
-        sandbox.switches.api_key = good[0]
-        (tmp_path / "target.json").write_text(good[1])
+    sandbox.switches.api_key = "another"
+    _, output = finish(shell(command, Path("/"), {}))
+    assert "events: 401 Unauthorized" in output
+    assert state.read_text() == before
+    sandbox.switches.api_key = "sandbox-key"
+    nowhere = {"sqlalchemy_url": "postgresql+psycopg://nobody@127.0.0.1:1/nothing"}
+    write(tmp_path / "target.json", nowhere)
+    _, output = finish(shell(command, Path("/"), {}))
+    assert "connection" in output
+    assert state.read_text() == before
 
+    write(tmp_path / "target.json", warehouse.target_config)
     sandbox.requests.clear()
-    assert finish(pipeline()) == (0, "")
+    assert finish(shell(command, Path("/"), {})) == (0, "")
     same(warehouse, sandbox)
     assert all(request.param("cursor") for request in sandbox.requests)
 

@@ -14,6 +14,7 @@ from dev.comparison import postgres_differences
 from dev.environments import environment
 from dev.expected import STREAMS
 from tests.orchestration.pages import block
+from tests.orchestration.shells import finish, shell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,8 +81,25 @@ def two_machines(
         assert postgres_differences(database, sandbox.world, stream) == []
 
 
+def at_the_same_time(
+    sandbox: Sandbox, new_project: NewProject, database: Postgres, state: dict[str, str]
+) -> None:
+    """Run the pipeline on two machines at once; the next run makes good what one of them did not do."""
+    sandbox.world.visits(5)
+    sandbox.world.change_users(5)
+    machines = [new_project(sandbox), new_project(sandbox)]
+    command = " ".join(("meltano", *PIPELINE))
+    runs = [shell(command, m.folder, m.variables | state) for m in machines]
+    results = list(map(finish, runs))
+    assert 0 in [code for code, _ in results], results
+    sandbox.world.visits(2)
+    machines[0].run(*PIPELINE, variables=state)
+    for stream in STREAMS:
+        assert postgres_differences(database, sandbox.world, stream) == []
+
+
 def test_postgresql(start: Start, new_project: NewProject, database: Postgres) -> None:
-    (name, uri) = next(iter(exports("MELTANO_DATABASE_URI").items()))
+    (name, uri) = next(iter(exports('[postgres]"\nexport').items()))
     assert uri.startswith("postgresql+psycopg://")
     database.execute("create database state")
     state = database.target_config["sqlalchemy_url"].replace("@/postgres", "@/state")
@@ -94,4 +112,6 @@ def test_s3(start: Start, new_project: NewProject, database: Postgres, tmp_path:
         assert len(state) == 4
         state |= {name: "key" for name, value in state.items() if value == "…"}
         state["MELTANO_STATE_BACKEND_S3_ENDPOINT_URL"] = url
-        two_machines(start(visits=20), new_project, database, state)
+        sandbox = start(visits=20)
+        two_machines(sandbox, new_project, database, state)
+        at_the_same_time(sandbox, new_project, database, state)
