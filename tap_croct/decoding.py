@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Raw
 
 from tap_croct import times
+from tap_croct.nesting import named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -211,8 +212,7 @@ def unreadable(rows: Sequence[dict[str, Any]], key: str) -> str:
         try:
             decode(row)
         except (msgspec.MsgspecError, ArithmeticError, RecursionError):
-            name = f" ({key} {bytes(encode(row[key])).decode()})" if key in row else ""
-            return f"the record items[{index}]{name}"
+            return f"the record {named(index, key, encode(row[key]) if key in row else None)}"
     return "a record"
 
 

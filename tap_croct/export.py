@@ -16,6 +16,7 @@ from tap_croct.bookmark import Bookmark
 from tap_croct.decoding import having, milliseconds
 from tap_croct.errors import ApiError, CursorRejectedError, UnreadableError
 from tap_croct.pagination import CursorPaginator
+from tap_croct.text import printable
 
 if TYPE_CHECKING:
     import logging
@@ -224,8 +225,8 @@ class Export:
                 "earlier events of the new application are not exported. To export them, run once "
                 "without this state",
                 self._job.stream,
-                application,
-                self._application,
+                printable(application),
+                printable(self._application),
             )
         self._application = application
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 
+from tap_croct.text import NAME_LIMIT, printable
+
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}:,]', re.DOTALL)
 _ITEMS_DEPTH = 2  # inside of the list of items
 _ITEM_DEPTH = 3  # inside of an item
@@ -26,9 +28,23 @@ def deepest_record(body: bytes, key: str) -> str:
     if scan.deepest is None:
         return "the page"
     index = scan.deepest
-    value = scan.keys.get(index)
-    named = "" if value is None else f" ({key} {value.decode(errors='replace')})"
-    return f"the record items[{index}]{named}"
+    return f"the record {named(index, key, scan.keys.get(index))}"
+
+
+def named(index: int, key: str, value: bytes | None) -> str:
+    """Name a record of a page.
+
+    Args:
+        index: Its index in the list of items.
+        key: The property that identifies a record.
+        value: The value of that, as JSON; None if it is missing.
+
+    Returns:
+        Such as `items[3] (id "abc")`; a text that is safe to log.
+    """
+    if value is None:
+        return f"items[{index}]"
+    return f"items[{index}] ({key} {printable(value.decode(errors='replace'), NAME_LIMIT)})"
 
 
 class _Scan:

@@ -53,7 +53,7 @@ class Progress:
 
         self._latest: int | None = None
         self._started = self._said = time.monotonic()
-        self._records_said = 0
+        self._records_said = self._pages_said = 0
         self._waiting_since: float | None = None
 
     def starts(self, start: Resume) -> None:
@@ -68,17 +68,15 @@ class Progress:
             self._span = (begin, min(window.end, now))
 
     def tick(self) -> float:
-        """Say how long the wait for a page has lasted, if it is time for a line.
+        """Say how far the stream is while it waits for a page, if it is time for a line.
 
         Returns:
             Seconds until it will be.
         """
-        now = time.monotonic()
         if self._waiting_since is None:
-            self._waiting_since = now
-        if now - self._said >= self.interval:
-            self._say(f"waiting for the API for {now - self._waiting_since:.0f} s; {self._text()}")
-        return max(self._said + self.interval - now, 0.01)
+            self._waiting_since = time.monotonic()
+        self._say_if_due()
+        return max(self._said + self.interval - time.monotonic(), 0.01)
 
     def page(self, page: ExportedPage, records: int) -> None:
         """Count a page that is written, an empty one, too.
@@ -94,10 +92,7 @@ class Progress:
         self.retries += page.retries
         self._latest = page.latest
         self.reason = page.end or self.reason
-        elapsed = time.monotonic() - self._said
-        if elapsed >= self.interval:
-            rate = (self.records - self._records_said) / elapsed
-            self._say(f"{self._text(rate)}{self._left()}")
+        self._say_if_due()
 
     @contextmanager
     def told(self) -> Iterator[None]:
@@ -112,10 +107,18 @@ class Progress:
         text = self._text(rate)
         self._logger.info("%s: done (%s): %s, in %.1f s", self._stream, self.reason, text, seconds)
 
-    def _say(self, text: str) -> None:
+    def _say_if_due(self) -> None:
+        now = time.monotonic()
+        elapsed = now - self._said
+        if elapsed < self.interval:
+            return
+        if self._waiting_since is not None and self._pages == self._pages_said:
+            text = f"waiting for the API for {now - self._waiting_since:.0f} s; {self._text()}"
+        else:
+            rate = (self.records - self._records_said) / elapsed
+            text = f"{self._text(rate)}{self._left()}"
         self._logger.info("%s: %s", self._stream, text)
-        self._said = time.monotonic()
-        self._records_said = self.records
+        self._said, self._pages_said, self._records_said = now, self._pages, self.records
 
     def _text(self, rate: float | None = None) -> str:
         speed = "" if rate is None else f", {rate:,.0f}/s"

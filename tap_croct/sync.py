@@ -23,6 +23,7 @@ from tap_croct.export import Export, Job
 from tap_croct.prefetch import one_ahead
 from tap_croct.records import RecordPlan, Rules
 from tap_croct.resume import HOUR
+from tap_croct.text import printable
 
 if sys.version_info >= (3, 12):
     from typing import override
@@ -169,7 +170,9 @@ class CroctStream(ApiStream, abc.ABC):
             yield from written
         except (MsgspecError, RecursionError, ArithmeticError) as error:
             which = unreadable(page.items, self.own_keys()[0])
-            message = f"{self.name}: page {page.number}: {which} cannot be read ({error})"
+            message = (
+                f"{self.name}: page {page.number}: {which} cannot be read ({printable(error)})"
+            )
             raise UnreadableError(message) from error
 
     def _plan(self) -> RecordPlan:
