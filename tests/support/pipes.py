@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit
 
 from dev.environments import environment
 from dev.running import Output, clean_environment, run_tap, write
