@@ -6,7 +6,7 @@ import json
 import subprocess
 import time
 from importlib import metadata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from packaging.requirements import Requirement
@@ -20,10 +20,10 @@ from tests.support.pipes import Pipe
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from dev.postgres import Postgres
     from dev.running import Output
     from dev.sandbox import Sandbox
     from tests.support.loaded import S3Server
-    from tests.support.pipes import Postgres
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("postgres")]
 
@@ -53,10 +53,10 @@ class TestFlatteningInTheTarget:
     def test_pipelinewise_postgres(
         self, sandbox: Sandbox, tmp_path: Path, database: Postgres
     ) -> None:
-        settings = {"data_flattening_max_level": 3}
-        PostgresTarget(tmp_path, database, "flat_pw", PIPELINEWISE, **settings).run(
-            sandbox.config()
+        target = PostgresTarget(
+            tmp_path, database, "flat_pw", PIPELINEWISE, data_flattening_max_level=3
         )
+        target.run(sandbox.config())
         found = database.query("select attributes from flat_pw.sessions")
         assert {row["attributes"] for row in found} == {None}
 
@@ -149,7 +149,7 @@ class TestStateWhenARunIsCut:
         for folder in folders:
             folder.mkdir()
         csv = {"output_path": str(tmp_path), "file_naming_scheme": "{stream_name}.csv"}
-        often = {"batch_size_rows": 100}
+        often: dict[str, Any] = {"batch_size_rows": 100}
         with_state = [
             DuckDB(folders[0], **often),
             PostgresTarget(folders[1], database, "cut1", PIPELINEWISE, **often),

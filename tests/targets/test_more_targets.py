@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,9 +13,9 @@ from tests.support.loaded import PostgresTarget, S3Jsonl
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from dev.postgres import Postgres
     from dev.sandbox import Sandbox
     from tests.support.loaded import S3Server
-    from tests.support.pipes import Postgres
 
 pytestmark = pytest.mark.slow
 
@@ -39,7 +39,7 @@ def test_s3(sandbox: Sandbox, tmp_path: Path, s3: S3Server) -> None:
     after = target.objects()
     assert {key: after[key] for key in before} == before
     for stream in STREAMS:
-        found = {}
+        found: dict[str, Any] = {}
         for key in sorted(after):
             if key.startswith(stream):
                 found |= {record[KEYS[stream]]: record for record in after[key]}
