@@ -155,7 +155,7 @@ class Airflow:
         self.variables |= {
             "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
             "AIRFLOW__CELERY__BROKER_URL": f"redis://127.0.0.1:{port}/0",
-            "AIRFLOW__CELERY__RESULT_BACKEND": self.url("db+postgresql"),
+            "AIRFLOW__CELERY__RESULT_BACKEND": self.url("db+postgresql+psycopg2"),
         }
 
     def start_worker(self, name: str, concurrency: int = 4) -> None:
