@@ -20,10 +20,10 @@ from tests.support.pipes import Pipe
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from dev.postgres import Postgres
     from dev.running import Output
     from dev.sandbox import Sandbox
     from tests.support.loaded import S3Server
-    from tests.support.pipes import Postgres
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("postgres")]
 

@@ -13,9 +13,9 @@ from tests.support.loaded import PostgresTarget, S3Jsonl
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from dev.postgres import Postgres
     from dev.sandbox import Sandbox
     from tests.support.loaded import S3Server
-    from tests.support.pipes import Postgres
 
 pytestmark = pytest.mark.slow
 
