@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from dev.postgres import Postgres
     from dev.sandbox.api import Request
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("airflow")]
 
 PAGE = "docs/first-export.md"
 
@@ -50,6 +50,7 @@ def project(
     new_project: Callable[[Sandbox], MeltanoProject], sandbox: Sandbox, database: Postgres
 ) -> MeltanoProject:
     project = new_project(sandbox)
+    database.execute("drop schema if exists croct cascade")
     database.execute("create database meltano")
     state = database.target_config["sqlalchemy_url"].replace("@/postgres", "@/meltano")
     project.variables |= {
