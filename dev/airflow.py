@@ -12,6 +12,8 @@ import signal
 import socket
 import subprocess
 import time
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dev.environments import ROOT, environment
@@ -19,7 +21,6 @@ from dev.running import clean_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from typing_extensions import Self
 
@@ -53,6 +54,21 @@ def wait_until(what: str, true: Callable[[], Any], seconds: float = 120) -> None
             msg = f"Not in {seconds} s: {what}"
             raise TimeoutError(msg)
         time.sleep(0.25)
+
+
+def descendants(pid: int) -> list[int]:
+    """Return a process and all that it has started, by their ids."""
+    children: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it has ended meanwhile
+        children.setdefault(int(fields[1]), []).append(int(stat.parent.name))
+    found = [pid]
+    for parent in found:
+        found += children.get(parent, [])
+    return found
 
 
 class Airflow:
@@ -126,17 +142,19 @@ class Airflow:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop every process: in order first, then without asking."""
-        for process in self.processes.values():
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-        end = time.monotonic() + 15
-        for process in self.processes.values():
-            try:
-                process.wait(timeout=max(0.1, end - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+        """Stop every process, and the tasks that still run: in order first, then without asking."""
+        running = [process for process in self.processes.values() if process.poll() is None]
+        family = [pid for process in running for pid in descendants(process.pid)]
+        for process in running:
+            process.terminate()
+        end = time.monotonic() + 8
+        while time.monotonic() < end and any(process.poll() is None for process in running):
+            time.sleep(0.1)
+        for pid in family:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for process in running:
+            process.wait()
 
     def _parsed(self) -> set[str]:
         assert all(p.poll() is None for p in self.processes.values()), self.tails()
@@ -155,7 +173,7 @@ class Airflow:
         self.variables |= {
             "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
             "AIRFLOW__CELERY__BROKER_URL": f"redis://127.0.0.1:{port}/0",
-            "AIRFLOW__CELERY__RESULT_BACKEND": self.url("db+postgresql"),
+            "AIRFLOW__CELERY__RESULT_BACKEND": self.url("db+postgresql+psycopg2"),
         }
 
     def start_worker(self, name: str, concurrency: int = 4) -> None:

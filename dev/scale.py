@@ -19,7 +19,7 @@ from contextlib import ExitStack
 from datetime import datetime, timezone
 from pathlib import Path
 
-from dev.airflow import Airflow, wait_until
+from dev.airflow import Airflow, descendants, wait_until
 from dev.comparison import postgres_differences
 from dev.environments import ROOT, environment
 from dev.expected import STREAMS, moment
@@ -135,21 +135,6 @@ class Scale:
         self.finish()
         tries = sum(self.airflow.tries("croct_history").values()) - before - INTERVALS
         return f"{len(family)} processes killed, {tries} tasks run again, 0 rows lost or doubled"
-
-
-def descendants(pid: int) -> list[int]:
-    """Return a process and all that it has started, by their ids."""
-    parents: dict[int, list[int]] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue  # it has ended meanwhile
-        parents.setdefault(int(fields[1]), []).append(int(stat.parent.name))
-    found = [pid]
-    for parent in found:
-        found += parents.get(parent, [])
-    return found
 
 
 def measure_loader(visits: int) -> None:

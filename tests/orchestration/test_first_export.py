@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     NewProject = Callable[[Sandbox], MeltanoProject]
     Start = Callable[..., Sandbox]
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("schedulers")]
 
 PAGE = "docs/first-export.md"
 JANUARY, SEAM = BEGINNING, BEGINNING + 31 * DAY

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     NewProject = Callable[[Sandbox], MeltanoProject]
     Start = Callable[..., Sandbox]
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("schedulers")]
 
 PAGE = "docs/scheduling.md"
 KUBERNETES = ROOT / "orchestrate" / "kubernetes"
