@@ -8,7 +8,6 @@ import sys
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from msgspec import MsgspecError
 from singer_sdk.exceptions import FatalAPIError
 from singer_sdk.helpers._batch import SDKBatchMessage
 from singer_sdk.helpers.conform import TypeConformanceLevel
@@ -17,13 +16,11 @@ from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from tap_croct.batches import BatchWriter
 from tap_croct.bookmark import BOOKMARK, SCOPE, Bookmark, Scope
 from tap_croct.client import ApiStream
-from tap_croct.decoding import unreadable
-from tap_croct.errors import InputError, UnreadableError
+from tap_croct.errors import InputError
 from tap_croct.export import Export, Job
 from tap_croct.prefetch import one_ahead
 from tap_croct.records import RecordPlan, Rules
 from tap_croct.resume import HOUR
-from tap_croct.text import printable
 
 if sys.version_info >= (3, 12):
     from typing import override
@@ -145,7 +142,7 @@ class CroctStream(ApiStream, abc.ABC):
 
     def _pages(
         self, progress: Progress
-    ) -> Iterator[tuple[ExportedPage, Iterator[tuple[str, list[dict[str, Any]]]]]]:
+    ) -> Iterator[tuple[ExportedPage, list[tuple[str, list[dict[str, Any]]]]]]:
         """Yield each page and its records, by stream, while the page after it is fetched."""
         plan = self._plan()
         job = self._job()
@@ -154,26 +151,13 @@ class CroctStream(ApiStream, abc.ABC):
         try:
             for page in one_ahead(export.pages(), progress.tick):
                 count = len(page.items)
-                yield page, self._readable(page, plan.records(page))
+                yield page, [*plan.records(page)]
                 progress.page(page, count)
         except FatalAPIError as error:
             error.args = (f"{self.name}: {error}",)
             raise
         finally:
             self._tap.unknown |= plan.unknown
-
-    def _readable(
-        self, page: ExportedPage, written: Iterator[tuple[str, list[dict[str, Any]]]]
-    ) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-        """Yield records by stream; name the page and the record if one cannot be decoded."""
-        try:
-            yield from written
-        except (MsgspecError, RecursionError, ArithmeticError) as error:
-            which = unreadable(page.items, self.own_keys()[0])
-            message = (
-                f"{self.name}: page {page.number}: {which} cannot be read ({printable(error)})"
-            )
-            raise UnreadableError(message) from error
 
     def _plan(self) -> RecordPlan:
         key, replication_key = self.own_keys()

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import InvalidOperation
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from singer_sdk.mapper import CustomStreamMap, RemoveRecordTransform
 
-from tap_croct.decoding import decode_column, milliseconds
+from tap_croct.decoding import decode_column, milliseconds, unreadable
+from tap_croct.errors import UnreadableError
 from tap_croct.records.additional import Unknown, move_undeclared
 from tap_croct.records.flattening import Flattener, decode_nested
 from tap_croct.records.keys import ensure_keys
 from tap_croct.records.maps import properties_used
 from tap_croct.records.moments import convert_times, time_paths
 from tap_croct.records.selection import deselected, leave_out
+from tap_croct.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -101,7 +105,18 @@ class RecordPlan:
 
         Yields:
             For each stream map, the name of the stream that it makes, and its records.
+
+        Raises:
+            UnreadableError: If a step has to look into a value that no parser takes.
         """
+        try:
+            yield from self._records(page)
+        except (msgspec.MsgspecError, RecursionError, InvalidOperation) as error:
+            which = unreadable(page.items, self._rules.primary_key)
+            message = f"page {page.number}: {which} cannot be read ({printable(error)})"
+            raise UnreadableError(message) from error
+
+    def _records(self, page: ExportedPage) -> Iterator[tuple[str, list[Row]]]:
         rows = self._rows(page)
         moved = self._prepare(rows, page)
         leave_out(rows, self._deselected)

@@ -147,12 +147,25 @@ class Reader:
 
     def _install_shims(self) -> None:
         targets = [file.stem for file in REQUIREMENTS.glob("target-*.txt")]
-        for name in ("tap-croct", "meltano", "pip", "pip3", "python", "python3", "make", *targets):
+        for name in (
+            "tap-croct",
+            "meltano",
+            "pip",
+            "pip3",
+            "python",
+            "python3",
+            "make",
+            "curl",
+            *targets,
+        ):
             file = self._shims / name
             file.write_text(
                 f'#!/bin/sh\nexec "{sys.executable}" "{Path(shim.__file__)}" "${{0##*/}}" "$@"\n'
             )
             file.chmod(0o755)
+        # What `make` installs into.
+        (self.folder / ".venv").mkdir()
+        (self.folder / ".venv" / "bin").symlink_to(self._shims)
 
 
 def _compile(text: str) -> str:

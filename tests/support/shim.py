@@ -74,6 +74,19 @@ def python(arguments: list[str]) -> None:
     (folder / "activate").write_text("")
 
 
+def api() -> dict[str, str]:
+    """Return the settings that lead to the test's sandbox."""
+    settings: dict[str, str] = json.loads(
+        (Path(os.environ[OVERRIDES]) / "tap-croct.json").read_text()
+    )
+    return settings
+
+
+def sandboxed(argument: str) -> str:
+    """Return an argument with the test's sandbox for the one that `make sandbox` serves."""
+    return argument.replace("http://127.0.0.1:4000", api()["api_url"].removesuffix("/export"))
+
+
 def main() -> None:
     """Do what the name asks for that the program was called by."""
     name, arguments = sys.argv[1], sys.argv[2:]
@@ -81,14 +94,15 @@ def main() -> None:
         pip(arguments)
     elif name in {"python", "python3"}:
         python(arguments)
+    elif name == "curl":
+        run(Path("/usr/bin/env"), ["curl", "--fail", *map(sandboxed, arguments)], PATH=os.defpath)
     elif name == "make":
         command = ["make", "--dry-run", "--directory", str(ROOT), *arguments]
         run(Path("/usr/bin/env"), command, PATH=os.defpath)
     else:
-        override = json.loads((Path(os.environ[OVERRIDES]) / "tap-croct.json").read_text())
-        api = {f"TAP_CROCT_{setting.upper()}": value for setting, value in override.items()}
+        variables = {f"TAP_CROCT_{setting.upper()}": value for setting, value in api().items()}
         program = TAP if name == "tap-croct" else environment(name) / name
-        run(program, configured(name, arguments), **api)
+        run(program, configured(name, arguments), **variables)
 
 
 if __name__ == "__main__":
