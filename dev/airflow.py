@@ -233,6 +233,22 @@ class Airflow:
         )
         return {row["start"]: row["state"] for row in rows}
 
+    def wait_for_backfill(self, seconds: float = 600) -> None:
+        """Wait until Airflow takes the last backfill for completed; until then, it starts no other.
+
+        Args:
+            seconds: How long to wait. Airflow looks only every half minute.
+        """
+        wait_until(
+            "the backfill is completed",
+            lambda: (
+                not self.database.query(
+                    "select id from backfill where completed_at is null", "airflow"
+                )
+            ),
+            seconds,
+        )
+
     def tries(self, dag: str) -> dict[str, int]:
         """Return how often each run's task was tried, by the start of its interval."""
         rows = self.database.query(

@@ -100,6 +100,7 @@ class Scale:
     def finish(self) -> None:
         """Wait for the last run; exit if the warehouse does not equal the source."""
         wait_until("all intervals are loaded", lambda: self.unfinished() == 0, 1800)
+        self.airflow.wait_for_backfill()
         failed = [s for s, state in self.airflow.runs("croct_history").items() if state == "failed"]
         if failed:
             sys.exit(f"Failed: {failed}")
