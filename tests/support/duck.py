@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _ASK = """
 import json, sys, duckdb
-with duckdb.connect(sys.argv[1], read_only=True) as connection:
+with duckdb.connect(sys.argv[1]) as connection:
     for query in sys.argv[2:]:
         found = connection.execute(query)
         names = [column[0] for column in found.description]

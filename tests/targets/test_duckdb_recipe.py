@@ -16,6 +16,7 @@ from dev.running import clean_environment, write
 from dev.sandbox import Fault
 from dev.warehouse import SCHEMAS
 from tests.support import duck
+from tests.support.documents import steps
 
 if TYPE_CHECKING:
     from dev.sandbox import Sandbox
@@ -123,6 +124,20 @@ def test_three_nights(nightly: Nightly, sandbox: Sandbox) -> None:
         assert nightly.run() == 0
         assert {s: sandbox.pages(s)[0].param("cursor") for s in STREAMS} == cursors
         nightly.check()
+
+
+def test_a_view_for_a_type_of_event(nightly: Nightly, sandbox: Sandbox) -> None:
+    """The view of `docs/event-tables.md` has a row for each order."""
+    assert nightly.run() == 0
+    (step,) = [step for step in steps("docs/event-tables.md") if step.note == "views.sql"]
+    query = "select id, orderId, total, items from croct.orders"
+    _, rows = duck.query(nightly.folder / "warehouse.duckdb", step.text, query)
+    found = {row.pop("id"): {**row, "items": json.loads(row["items"])} for row in rows}
+    assert found == {
+        event["id"]: {name: order[name] for name in ("orderId", "total", "items")}
+        for event in sandbox.world.items("events")
+        if (order := event["payload"].get("order"))
+    }
 
 
 def test_the_latest_record_of_a_key_wins(nightly: Nightly, tmp_path: Path) -> None:
