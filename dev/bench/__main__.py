@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dev.bench import measuring
+from dev.bench import measuring, quote
 from dev.bench.pages import PAGE
 from dev.bench.ways import WAYS, Sizes, measured
 from dev.environments import ROOT
@@ -195,7 +195,9 @@ def main() -> None:
     parser.add_argument("--template-runs", type=int, default=2, help="of the template")
     parser.add_argument("--target-records", type=int, default=20_000, help="for target-duckdb")
     parser.add_argument(
-        "--write", action="store_true", help=f"put the tables into {PAGE_WITH_TABLE.name}, too"
+        "--write",
+        action="store_true",
+        help=f"put the tables into {PAGE_WITH_TABLE.name} and README.md, too",
     )
     options = parser.parse_args()
     sizes = Sizes(options.records, options.runs, options.template_runs, options.target_records)
@@ -204,6 +206,7 @@ def main() -> None:
     if options.write:
         page = PAGE_WITH_TABLE.read_text(encoding="utf-8")
         PAGE_WITH_TABLE.write_text(filled(page, text), encoding="utf-8")
+        quote.update()
 
 
 if __name__ == "__main__":
