@@ -6,7 +6,7 @@ import contextlib
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from tests.support.converted import ADDITIONAL, settled
+from tests.support.converted import ADDITIONAL, refused, settled
 from tests.support.oracle import exactly
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ def differences(config: Mapping[str, Any], reference: Outcome, tap: Outcome) -> 
         reference: What the reference gave.
         tap: What the tap gave.
     """
+    if refused(tap.error):
+        return ["refused, and yet there is output"] if tap.schemas or tap.records else []
     found = [*_errors(reference, tap)]
     found += [f"records of {name} without its SCHEMA" for name in sorted(tap.without_schema)]
     if dict(reference.schemas) != dict(tap.schemas) and not (reference.error or tap.error):

@@ -8,6 +8,8 @@ This is the one place that knows where the tap means to differ from the SDK's ow
 - Flattened (`settled`), objects that are null have no column and are left out; everything else
   that has no column moves into `additionalProperties`, too, under the name that its column would
   have; unless a stream map has put something else there.
+- A stream map with an expression that names what the catalog deselects is refused before the first
+  request (`refused`). The SDK fails at the first record for which it evaluates that name, if any.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ import json
 import uuid
 from decimal import Decimal, InvalidOperation
 from typing import Any
+
+from singer_sdk.exceptions import ConfigValidationError
 
 from dev.expected import KEYS, moment
 
@@ -87,6 +91,14 @@ def _object(value: object) -> Json | None:
     except ValueError:
         return None
     return found if isinstance(found, dict) else None
+
+
+def refused(error: Exception | None) -> bool:
+    """Return whether a run was refused for an expression that names what is deselected."""
+    return isinstance(error, ConfigValidationError) and all(
+        "is deselected in the catalog" in line or "`self` is the value of a property" in line
+        for line in error.errors
+    )
 
 
 def canonical(value: Any) -> str:

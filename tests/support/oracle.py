@@ -41,7 +41,8 @@ Json = dict[str, Any]
 Pages = dict[str, list[bytes]]
 
 PATHS = {"events": "events", "session": "sessions", "user": "users"}
-CONFIG: Json = {"api_url": "https://api.example/export", "api_key": "oracle-key", "max_retries": 0}
+CONFIG: Json = {"api_url": "http://localhost/export", "api_key": "oracle-key", "max_retries": 0}
+"""Nothing listens there: `answering` comes first, and certificates would take their time."""
 
 
 @functools.cache
