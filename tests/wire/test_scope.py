@@ -324,5 +324,5 @@ def test_a_scope_that_cannot_be_read(sandbox: Sandbox, tap: Tap) -> None:
     state = {"bookmarks": {"users": {"cursor": "x", "scope": {"start_date": "soon"}}}}
     output = tap(sandbox.config(), state=state)
     assert output.code == 1
-    assert "The state of users: The bookmark cannot be read" in output.last_line
+    assert "The state of users has a `scope` that cannot be read" in output.last_line
     assert sandbox.requests == []
