@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers._batch import BatchConfig
 
 _LEVEL = 6
-"""A third of the time of level 9, which is the SDK's, for files that are 5% larger."""
+"""Half the time of level 9, which is the SDK's, for files that are 5% larger."""
 
 _FORBIDDEN = re.compile(r"[^\w.-]")  # in the name of a file
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import signal
 import sys
 import traceback
@@ -74,6 +75,13 @@ class TapCroct(Tap):
         self.run = Run(self.logger)
         """What the log tells of the run."""
         super().__init__(**kwargs)
+
+    @override
+    @classmethod
+    @functools.cache  # a search through the installed packages, and every stream asks
+    def get_plugin_version(cls) -> str:
+        """Return the tap's version."""
+        return super().get_plugin_version()
 
     @override
     def discover_streams(self) -> list[CroctStream]:
