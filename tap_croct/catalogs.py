@@ -14,6 +14,7 @@ from singer_sdk.singerlib.catalog import (
 )
 
 from tap_croct.errors import InputError
+from tap_croct.schemas import ADDITIONAL
 from tap_croct.text import NAME_LIMIT, printable
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ def complete(
 ) -> None:
     """Complete a catalog: keys, replication method, and what an export cannot do without.
 
-    The primary key and the replication key stay selected and declared. A stream is replicated by
+    The primary key, the replication key and `additionalProperties` stay declared, the keys also
+    selected. A stream is replicated by
     the key that the API sorts it by, unless the catalog asks for the full table.
 
     Args:
@@ -124,7 +126,7 @@ def _complete(entry: CatalogEntry, stream: type[CroctStream]) -> None:
     key, replication_key = stream.own_keys()
     properties = dict(entry.schema.properties or {})
     entry.schema.properties = properties
-    for own in (key, replication_key):
+    for own in (key, replication_key, ADDITIONAL):  # catalogs of 0.1.0 lack the last
         declared = cast("dict[str, Any]", stream.schema)["properties"][own]
         properties.setdefault(own, Schema.from_dict(declared))
     everything = not entry.metadata

@@ -93,10 +93,10 @@ def _flatten(
     for name, child in value.items():
         column, known, below = level[name]
         kind = type(child)
-        if below is not None and kind is dict:
-            _flatten(child, below, flat, rest)
-        elif known:
+        if known:
             flat[column] = dumps(child) if kind is dict or kind is list else child
+        elif below is not None and kind is dict:
+            _flatten(child, below, flat, rest)
         elif child is not None and child != _NULL:
             rest[column] = child
 

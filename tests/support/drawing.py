@@ -72,7 +72,8 @@ class Case:
             *parents, name = breadcrumb
             properties = at(entry["schema"], tuple(parents))
             if change is None:
-                properties.pop(name, None)
+                if name != ADDITIONAL:  # the tap would declare it again
+                    properties.pop(name, None)
             else:
                 properties[name] = change
         if self.config.get("emit_activate_version_messages"):

@@ -207,6 +207,21 @@ class TestWhatTheSchemaDoesNotKnow:
             "users.address.floor",
         ]
 
+    def test_it_lands_with_the_catalog_of_an_older_version(
+        self, sandbox: Sandbox, tap: Callable[..., Output]
+    ) -> None:
+        catalog = json.loads(tap(None, "--discover").stdout)
+        for entry in catalog["streams"]:
+            del entry["schema"]["properties"]["additionalProperties"]
+            entry["metadata"] = [
+                m for m in entry["metadata"] if m["breadcrumb"][1:] != ["additionalProperties"]
+            ]
+        edit(sandbox, "sessions", 3, mood="good")
+        output = tap(sandbox.config(), catalog=catalog)
+        assert output.records("sessions")[3]["additionalProperties"] == {"mood": "good"}
+        (schema,) = [m["schema"] for m in output.of("SCHEMA") if m["stream"] == "sessions"]
+        assert "additionalProperties" in schema["properties"]
+
     def test_nothing_of_what_it_knows(self, sandbox: Sandbox, tap: Callable[..., Output]) -> None:
         edit(sandbox, "events", 0, payload={"type": "tabOpened", "tabId": "1"})
         assert tap(sandbox.config()).warnings == []
