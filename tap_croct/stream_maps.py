@@ -23,7 +23,7 @@ from tap_croct.text import NAME_LIMIT, printable
 from tap_croct.validation import MISSPELT, guess
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping
 
 _OPTIONS = (
     MAPPER_ALIAS_OPTION,
@@ -33,7 +33,8 @@ _OPTIONS = (
     MAPPER_SOURCE_OPTION,
 )
 _RECORD = ("record", "_")
-_NAMES = (*_RECORD, "config", "__stream_name__", "__original_stream_name__")
+_CONFIG = ("config",)
+_NAMES = (*_RECORD, *_CONFIG, "__stream_name__", "__original_stream_name__")
 _COMPREHENSIONS = (ast.ListComp, ast.GeneratorExp, ast.DictComp)
 
 
@@ -158,8 +159,10 @@ class StreamMapCheck:
         for node in ast.walk(tree):
             if isinstance(node, ast.Name) and node.id not in names | bound:
                 yield self._no_name(node, stream, names, is_function=node in called)
-            elif (key := _key_of_record(node)) is not None and key not in visible:
+            elif (key := _key_of(node, _RECORD)) is not None and key not in visible:
                 yield self._no_name(ast.Name(key), stream, visible, is_function=False)
+            elif (key := _key_of(node, _CONFIG)) is not None and key not in self._values:
+                yield f'`stream_map_config` has no "{key}"{guess(key, self._values)}'
 
     def _no_name(
         self, node: ast.Name, stream: Stream, known: Iterable[str], *, is_function: bool
@@ -176,6 +179,11 @@ class StreamMapCheck:
         if not hint and hasattr(builtins, node.id):
             hint = " (a function of Python that stream maps do not have)"
         return f'{stream.name} has no property "{name}"{hint}'
+
+    @property
+    def _values(self) -> Mapping[str, Any]:
+        """What expressions can read as `config`."""
+        return self._config.get("stream_map_config") or {}
 
     @cached_property
     def _stream_map(self) -> CustomStreamMap:
@@ -201,12 +209,12 @@ class StreamMapCheck:
         return {**self._evaluator.functions, **faker}
 
 
-def _key_of_record(node: ast.AST) -> str | None:
-    """Return the property that an expression such as `record['email']` reads."""
+def _key_of(node: ast.AST, names: Container[str]) -> str | None:
+    """Return what an expression such as `record['email']` reads of something with such a name."""
     if (
         isinstance(node, ast.Subscript)
         and isinstance(node.value, ast.Name)
-        and node.value.id in _RECORD
+        and node.value.id in names
         and isinstance(node.slice, ast.Constant)
         and isinstance(node.slice.value, str)
     ):

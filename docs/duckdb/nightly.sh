@@ -5,6 +5,11 @@ set -euo pipefail
 sql=$(dirname "$0")/load.sql
 
 [ -s state.json ] || echo '{}' > state.json
+if [ ! -e warehouse.duckdb ] && [ "$(cat state.json)" != '{}' ]; then
+  echo 'state.json is from another pipeline: there is no warehouse.duckdb that belongs to it.' >&2
+  echo 'Use a folder of its own, or remove state.json to export everything.' >&2
+  exit 1
+fi
 
 # A failed export is loaded as far as it came, with the state that belongs to it; the script still
 # ends with the tap's exit code.

@@ -47,7 +47,7 @@ def test_closed(sandbox: Sandbox, tmp_path: Path, option: str) -> None:
     assert sandbox.requests == []
 
 
-@pytest.mark.parametrize("option", ["", "--discover", "--test"])
+@pytest.mark.parametrize("option", ["", "--discover"])
 @pytest.mark.parametrize(
     ("output", "says"),
     [

@@ -113,6 +113,14 @@ def change(sandbox: Sandbox) -> None:
     sandbox.world.change_users(4)
 
 
+def test_the_state_of_another_pipeline(nightly: Nightly, sandbox: Sandbox) -> None:
+    """It would leave the warehouse empty: the script says so, before any request."""
+    (nightly.folder / "state.json").write_text('{"bookmarks": {"events": {"cursor": "x"}}}')
+    assert nightly.run() == 1
+    assert sandbox.requests == []
+    assert not (nightly.folder / "warehouse.duckdb").exists()
+
+
 def test_three_nights(nightly: Nightly, sandbox: Sandbox) -> None:
     """Each night brings what is new, from the cursor on, and updates what changed."""
     assert nightly.run() == 0

@@ -17,6 +17,7 @@ STREAMS = [
 
 
 def check(stream_maps: Any, **config: Any) -> StreamMapCheck:
+    config = {"stream_map_config": {"salt": "pepper"}, **config}
     result = StreamMapCheck({"stream_maps": stream_maps, **config}, STREAMS)
     result.run()
     return result
@@ -78,6 +79,10 @@ BAD: list[tuple[dict[str, Any], str]] = [
         'users: email: there is no function "sha265"; did you mean "sha256"?',
     ),
     ({"users": {"email": "hash(email)"}}, 'there is no function "hash"'),
+    (
+        {"users": {"email": "md5(config['slat'] + email)"}},
+        '`stream_map_config` has no "slat"; did you mean "salt"?',
+    ),
     (
         {"users": {"digest": "sha256(emial)"}},
         'users: digest: users has no property "emial"; did you mean "email"?',

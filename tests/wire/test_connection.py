@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dev.expected import STREAMS
 from dev.sandbox import Fault
 
 if TYPE_CHECKING:
@@ -31,7 +30,8 @@ def test_one_record_of_each_stream(
     output = tap(sandbox.config(batch_config=batches, **settings), "--test")
     assert output.code == 0
     assert output.last_line.endswith("Connection OK: events, sessions, users")
-    assert output.counts() == dict.fromkeys(STREAMS, 1)
+    assert output.stdout == ""  # a terminal or a CI log would show a person's data
+    assert [request.items for request in sandbox.requests] == [1] * 3
     assert [request.param("pageSize") for request in sandbox.requests] == ["1"] * 3
     assert not (tmp_path / "files").exists()
 
