@@ -11,6 +11,8 @@ from msgspec import Raw
 from singer_sdk.batch import Batcher
 
 from tap_croct.decoding import decode, encode
+from tap_croct.errors import OutputError
+from tap_croct.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -61,11 +63,20 @@ class BatchWriter:
 
         Yields:
             The name of each stream, and the URLs of its files.
+
+        Raises:
+            OutputError: If a file cannot be written; its records stay collected.
         """
-        collected, self._lines = self._lines, {}
-        for stream, lines in collected.items():
-            if lines:
-                yield stream, [*self._files(stream, lines)]
+        for stream, lines in self._lines.items():
+            if not lines:
+                continue
+            try:
+                urls = [*self._files(stream, lines)]
+            except OSError as error:
+                message = f"{stream}: the batch file cannot be written: {printable(error)}"
+                raise OutputError(message) from error
+            yield stream, urls
+            lines.clear()
 
     def _files(self, stream: str, lines: list[bytes]) -> Iterator[str]:
         config = self.config

@@ -81,6 +81,7 @@ def decode_page(body: bytes, *, without_nul: bool = False) -> Page:
     page = _body(body)
     if without_nul and b"\\u0000" in body:
         _replace_nul(page.items)
+        page.metadata = Raw(_NUL_ESCAPE.sub(_without_nul, bytes(page.metadata)))
     return Page(page.items, page.nextCursor, page.metadata, repaired)
 
 
@@ -261,18 +262,23 @@ def open_objects(rows: Sequence[dict[str, Any]], name: str) -> list[dict[str, An
     """
     holders, values = having(rows, name)
     try:
-        opened = _objects(column(values))
+        found = _objects(column(values))
     except msgspec.ValidationError:
-        opened = [_opened(value) for value in values]
+        found = [opened(value) for value in values]
     objects = []
-    for row, value in zip(holders, opened, strict=True):
+    for row, value in zip(holders, found, strict=True):
         if value is not None:
             row[name] = value
             objects.append(value)
     return objects
 
 
-def _opened(value: object) -> dict[str, Raw] | None:
+def opened(value: object) -> dict[str, Raw] | None:
+    """Return the properties of an object, undecoded; None for anything else.
+
+    Args:
+        value: `Raw`, or a value with undecoded parts.
+    """
     try:
         return _object(value if type(value) is Raw else encode(value))
     except msgspec.ValidationError:

@@ -42,6 +42,9 @@ class CursorPaginator(BaseAPIPaginator["str | None"]):
     `current_value` is always the cursor to resume from, at an end too: the last one given.
     """
 
+    _mark: str | None = None
+    """An earlier cursor, renewed at pages 1, 2, 4, 8, …: a circle of any length comes upon it."""
+
     @override
     def advance(self, page: Page) -> None:  # type: ignore[override]
         """Take the cursor of a page.
@@ -50,16 +53,19 @@ class CursorPaginator(BaseAPIPaginator["str | None"]):
             page: The page, in place of the response: a body is decoded once.
 
         Raises:
-            FatalAPIError: If the cursor is the one just sent, though there are items.
+            FatalAPIError: If the cursor is the one just sent, or one sent before, though there
+                are items.
         """
         self._page_count += 1
         self._finished = not (page.items and page.nextCursor)
-        if not self._finished and page.nextCursor == self._value:
+        if not self._finished and page.nextCursor in {self._value, self._mark}:
             message = (
-                "the API gave back the cursor that was sent, with items: following it would "
-                "repeat the same page forever. Please report this to Croct"
+                "the API gave back a cursor that was sent before, with items: following it would "
+                "repeat the same pages forever. Please report this to Croct"
             )
             raise FatalAPIError(message)
+        if self._page_count & (self._page_count - 1) == 0:
+            self._mark = page.nextCursor
         self._value = page.nextCursor or self._value
 
     @override

@@ -16,7 +16,7 @@ from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from tap_croct.batches import BatchWriter
 from tap_croct.bookmark import BOOKMARK, SCOPE, Bookmark, Scope
 from tap_croct.client import ApiStream
-from tap_croct.errors import InputError
+from tap_croct.errors import InputError, OutputError
 from tap_croct.export import Export, Job
 from tap_croct.prefetch import one_ahead
 from tap_croct.records import RecordPlan, Rules
@@ -129,6 +129,8 @@ class CroctStream(ApiStream, abc.ABC):
                     self._move_bookmark(page)
                     if files.full:
                         self._write_files(files)
+            except OutputError:
+                raise
             except Exception:
                 self._write_files(files)  # what came before the error
                 raise
@@ -180,7 +182,9 @@ class CroctStream(ApiStream, abc.ABC):
         )
         return RecordPlan(
             rules,
-            declared=self.effective_schema["properties"],
+            # What only the tap's schema has, because a catalog left it out, is selected and mapped
+            # like all else: moved elsewhere, it would slip past both.
+            declared={**self.schema["properties"], **self.effective_schema["properties"]},
             mask=self.mask,
             stream_maps=self.stream_maps,
             settings=self.config,

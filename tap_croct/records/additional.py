@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tap_croct.decoding import decode, encode
+from tap_croct.decoding import decode, encode, opened
 from tap_croct.schemas import ADDITIONAL, undeclared
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ def move_undeclared(rows: Iterable[dict[str, Any]], declared: frozenset[str]) ->
         return False
     for row in rows:
         if not row.keys() <= declared:
-            row[ADDITIONAL] = {name: row.pop(name) for name in [*row] if name not in declared}
+            moved = {name: row.pop(name) for name in [*row] if name not in declared}
+            row[ADDITIONAL] = {**(opened(row.get(ADDITIONAL)) or {}), **moved}
     return True
 
 

@@ -56,7 +56,9 @@ class Flattener:
         flat: dict[str, Any] = {}
         rest: dict[str, Any] = {}
         _flatten(record, self._top, flat, rest)
-        added = record.get(ADDITIONAL, {})
+        added = record.get(ADDITIONAL)
+        if added is None or added == _NULL:
+            added = {}
         if rest and ADDITIONAL in self._columns and isinstance(added, dict):
             self.without_column.update(rest)
             flat[ADDITIONAL] = dumps({**added, **rest})

@@ -12,15 +12,12 @@ if TYPE_CHECKING:
 _WHOLE_RECORD = {"_", "record"}
 
 
-def properties_used(
-    stream_maps: Mapping[str, Any], stream: str, schema: Mapping[str, Any]
-) -> set[str]:
-    """Return the properties that the expressions of stream maps look into.
+def properties_used(stream_maps: Mapping[str, Any], stream: str) -> set[str] | None:
+    """Return the properties that the expressions of stream maps look into; None for all.
 
     Args:
         stream_maps: The setting.
         stream: Name of the stream whose records are mapped.
-        schema: Its schema.
     """
     used: set[str] = set()
     for key, definition in stream_maps.items():
@@ -30,7 +27,7 @@ def properties_used(
             for name, expression in definition.items():
                 if isinstance(expression, str):
                     used |= {name, *_names(expression)}
-    return set(schema["properties"]) if used & _WHOLE_RECORD else used
+    return None if used & _WHOLE_RECORD else used
 
 
 def _names(expression: str) -> Iterator[str]:

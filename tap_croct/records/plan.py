@@ -7,9 +7,11 @@ from decimal import InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import Raw
+from singer_sdk.exceptions import MapExpressionError
 from singer_sdk.mapper import CustomStreamMap, RemoveRecordTransform
 
-from tap_croct.decoding import decode_column, milliseconds, unreadable
+from tap_croct.decoding import decode, decode_column, milliseconds, unreadable
 from tap_croct.errors import UnreadableError
 from tap_croct.records.additional import Unknown, move_undeclared
 from tap_croct.records.flattening import Flattener, decode_nested
@@ -83,7 +85,7 @@ class RecordPlan:
         self._deselected = deselected(mask)
         self._nested = any(stream_map.flattening_enabled for stream_map in stream_maps)
         maps = settings.get("stream_maps") or {}
-        self._used = properties_used(maps, rules.stream, rules.schema)
+        self._used = properties_used(maps, rules.stream)
         self._maps = [
             _Mapping(stream_map)
             for stream_map in stream_maps
@@ -122,8 +124,7 @@ class RecordPlan:
         leave_out(rows, self._deselected)
         if self._nested:
             decode_nested(rows)
-        for name in self._used:
-            decode_column(rows, name)
+        self._decode_used(rows)
         for mapping in self._maps:
             records = mapping.apply(rows)
             if moved:
@@ -133,6 +134,14 @@ class RecordPlan:
             else:
                 records = [mapping.flatten(record) for record in records]
             yield mapping.stream, records
+
+    def _decode_used(self, rows: list[Row]) -> None:
+        """Decode what the expressions of stream maps look into."""
+        for name in set().union(*rows) if self._used is None else self._used:
+            decode_column(rows, name)
+            for row in rows:
+                if type(row.get(name)) is Raw:  # no parser takes it: say why
+                    decode(row[name])
 
     def _rows(self, page: ExportedPage) -> list[Row]:
         """Return the items that lie in the window, which may have been rounded for the API."""
@@ -179,5 +188,9 @@ class _Mapping:
     def apply(self, rows: list[Row]) -> list[Row]:
         if self._custom is None:
             return rows
-        mapped = (self._custom.transform(row) for row in rows)
+        try:
+            mapped = [self._custom.transform(row) for row in rows]
+        except ValueError as error:  # its text would quote a person's data
+            message = f"a stream map of {self.stream} fails on a value ({type(error).__name__})"
+            raise MapExpressionError(message) from None
         return [record for record in mapped if record is not None]

@@ -48,7 +48,8 @@ def read_slowly(
 def test_fetching_and_writing_overlap(start: Start, tmp_path: Path) -> None:
     """A ratio, not a time: both waits are far longer than the work.
 
-    The records are large, so that the pipe does not take a page at once.
+    The records are large, so that the pipe does not take a page at once. One run of three is
+    enough: other work of the machine can only make a run slower.
     """
     pages, wait = 10, 0.3
     sandbox = start(visits=50, latency=wait)
@@ -59,13 +60,17 @@ def test_fetching_and_writing_overlap(start: Start, tmp_path: Path) -> None:
         event["payload"]["title"] = "x" * 8000
     for stream in ("sessions", "users"):
         sandbox.world.logs[stream].entries.clear()
-    process = launch(tmp_path, sandbox.config(page_size=PAGE))
-    lines = read_slowly(process, wait)
-    records = [at for at, line in lines if line.startswith(b'{"type":"RECORD"')]
-    assert len(records) == pages * PAGE
     one_after_the_other = pages * (wait + wait)
-    first = sandbox.pages("events")[0].time
-    assert (records[-1] - first) <= 0.6 * one_after_the_other + wait + wait
+    seconds = 0.0
+    for _ in range(3):
+        sandbox.requests.clear()
+        lines = read_slowly(launch(tmp_path, sandbox.config(page_size=PAGE)), wait)
+        records = [at for at, line in lines if line.startswith(b'{"type":"RECORD"')]
+        assert len(records) == pages * PAGE
+        seconds = records[-1] - sandbox.pages("events")[0].time
+        if seconds <= 0.6 * one_after_the_other + wait + wait:
+            return
+    pytest.fail(f"{seconds:.2f} s, {one_after_the_other:.2f} s one after the other")
 
 
 def test_at_most_one_page_ahead(start: Start, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import time
@@ -123,7 +124,8 @@ def test_a_signal_while_a_full_output_is_waited_for(
         [*TAP, "--config", config], stdout=output, stderr=subprocess.PIPE, env=ENVIRONMENT
     )
     os.close(output)
-    time.sleep(1.5)
+    select.select([read], [], [], 30)  # until it writes; the pipe is full soon after
+    time.sleep(0.5)
     process.send_signal(signum)
     text = b""
     while chunk := os.read(read, 50_000):

@@ -159,9 +159,21 @@ class TestEnds:
         serve(sandbox, [{"items": items[n : n + 1], "nextCursor": "same"} for n in range(9)])
         output = tap(sandbox.config())
         assert output.code == 1
-        assert "events: the API gave back the cursor that was sent" in output.last_line
+        assert "events: the API gave back a cursor that was sent before" in output.last_line
         assert output.counts()["events"] == 1
         assert output.state["bookmarks"]["events"]["cursor"] == "same"
+
+    @pytest.mark.parametrize("length", [2, 3, 7])
+    def test_cursors_in_a_circle(self, sandbox: Sandbox, tap: Tap, length: int) -> None:
+        items = sandbox.world.items("events")
+        serve(
+            sandbox,
+            [{"items": items[n : n + 1], "nextCursor": f"c{n % length}"} for n in range(60)],
+        )
+        output = tap(sandbox.config())
+        assert output.code == 1
+        assert "events: the API gave back a cursor that was sent before" in output.last_line
+        assert output.counts()["events"] < 4 * length
 
     def test_the_first_message_of_a_first_run(self, sandbox: Sandbox, tap: Tap) -> None:
         assert tap(sandbox.config()).messages[0]["type"] == "SCHEMA"

@@ -12,6 +12,7 @@ from urllib.request import url2pathname
 
 import msgspec
 import pytest
+from singer_sdk.helpers._batch import StorageTarget
 
 from dev.expected import STREAMS, expected_records, flatten
 from dev.running import Output
@@ -143,6 +144,38 @@ class TestStreamMaps:
         (schema,) = [m["schema"] for m in output.of("SCHEMA") if m["stream"] == "users"]
         assert not {"phone", "alternatePhone"} & schema["properties"].keys()
 
+    def test_a_property_of_the_catalog_alone(
+        self, sandbox: Sandbox, tap: Tap, tmp_path: Path
+    ) -> None:
+        catalog = selected_catalog(tmp_path)
+        users = next(e for e in catalog["streams"] if e["tap_stream_id"] == "users")
+        users["schema"]["properties"]["plan"] = {"type": ["string", "null"]}
+        for number, user in enumerate(sandbox.world.logs["users"].entries):
+            assert user is not None
+            user["plan"] = "gold" if number % 3 == 0 else "free"
+        for expression in ("plan == 'gold'", "record['plan'] == 'gold'"):
+            maps = {"users": {"__filter__": expression}}
+            records = tap(sandbox.config(stream_maps=maps), catalog=catalog).records("users")
+            assert {record["plan"] for record in records} == {"gold"}
+
+    @pytest.mark.parametrize("drop", [None, "sha256(email) if email else None"])
+    def test_a_property_that_the_catalog_leaves_out_does_not_slip_past_a_map(
+        self, sandbox: Sandbox, tap: Tap, tmp_path: Path, drop: str | None
+    ) -> None:
+        catalog = selected_catalog(tmp_path)
+        users = next(e for e in catalog["streams"] if e["tap_stream_id"] == "users")
+        del users["schema"]["properties"]["email"]
+        output = tap(sandbox.config(stream_maps={"users": {"email": drop}}), catalog=catalog)
+        assert output.code == 0, output.stderr
+        users_lines = [m for m in output.stdout.splitlines() if '"stream":"users"' in m]
+        assert not any("@mail.example" in line for line in users_lines)
+
+    def test_a_value_is_not_quoted(self, sandbox: Sandbox, tap: Tap) -> None:
+        output = tap(sandbox.config(stream_maps={"users": {"h": "int(email or 'x@mail')"}}))
+        assert output.code == 1
+        assert "a stream map of users fails on a value (ValueError)" in output.last_line
+        assert "@mail" not in output.stderr
+
     @pytest.mark.parametrize(
         ("maps", "says"),
         [
@@ -221,6 +254,28 @@ class TestBatch:
             assert self.read(output, stream) == lines.records(stream)
         assert all("cart" not in event["payload"] for event in self.read(output, "events"))
         assert all("phone" not in user for user in self.read(output, "users"))
+
+    def test_a_file_that_cannot_be_written(
+        self, sandbox: Sandbox, tap: Tap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The bookmark stays behind the last file that was; the next run brings the rest."""
+        written: list[str] = []
+        original = StorageTarget.open
+
+        def refuse(storage: Any, filename: str, mode: str = "rb") -> Any:
+            written.append(filename)
+            if len(written) == 3:
+                raise OSError(28, "No space left on device")
+            return original(storage, filename, mode)
+
+        monkeypatch.setattr(StorageTarget, "open", refuse)
+        first = tap(self.config(sandbox, tmp_path / "files"))
+        assert first.code == 1
+        assert "events: the batch file cannot be written: " in first.last_line
+        second = tap(self.config(sandbox, tmp_path / "files"), state=first.state)
+        found = self.read(first, "events") + self.read(second, "events")
+        keys = {record["id"] for record in found}
+        assert keys == {item["id"] for item in sandbox.world.items("events")}
 
     def test_the_bookmark_is_behind_the_files(
         self, sandbox: Sandbox, tap: Tap, tmp_path: Path
