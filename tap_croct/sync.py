@@ -182,9 +182,7 @@ class CroctStream(ApiStream, abc.ABC):
         )
         return RecordPlan(
             rules,
-            # What only the tap's schema has, because a catalog left it out, is selected and mapped
-            # like all else: moved elsewhere, it would slip past both.
-            declared={**self.schema["properties"], **self.effective_schema["properties"]},
+            declared=self.effective_schema["properties"],
             mask=self.mask,
             stream_maps=self.stream_maps,
             settings=self.config,

@@ -19,6 +19,7 @@ from tap_croct.records.keys import ensure_keys
 from tap_croct.records.maps import properties_used
 from tap_croct.records.moments import convert_times, time_paths
 from tap_croct.records.selection import deselected, leave_out
+from tap_croct.schemas import ADDITIONAL
 from tap_croct.text import printable
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class RecordPlan:
         self,
         rules: Rules,
         *,
-        declared: Iterable[str],
+        declared: Mapping[str, Any],
         mask: Mapping[tuple[str, ...], bool],
         stream_maps: Sequence[StreamMap],
         settings: Mapping[str, Any],
@@ -80,7 +81,10 @@ class RecordPlan:
             settings: The tap's settings.
         """
         self._rules = rules
-        self._declared = frozenset(declared)
+        # What a catalog leaves out of the tap's schema is selected and mapped like all else, and
+        # only moved after that: it would slip past both.
+        self._left_out = rules.schema["properties"].keys() - declared
+        self._declared = self._left_out.union(declared)
         self._times = time_paths(rules.schema)
         self._deselected = deselected(mask)
         self._nested = any(stream_map.flattening_enabled for stream_map in stream_maps)
@@ -129,6 +133,8 @@ class RecordPlan:
             records = mapping.apply(rows)
             if moved:
                 self._unknown.note_moved(records)
+            if self._left_out and mapping.flatten is None:
+                records = mapping.declared_only(records)
             if mapping.flatten is None:
                 self._unknown.search(self._rules.samples(records))
             else:
@@ -174,6 +180,7 @@ class _Mapping:
 
     def __init__(self, stream_map: StreamMap) -> None:
         self.stream = stream_map.stream_alias
+        self._properties = frozenset(stream_map.transformed_schema["properties"])
         self.flatten: Flattener | None = None
         self._custom = stream_map if isinstance(stream_map, CustomStreamMap) else None
         options = stream_map.flattening_options
@@ -184,6 +191,14 @@ class _Mapping:
     @property
     def unknown(self) -> set[str]:
         return set() if self.flatten is None else self.flatten.without_column
+
+    def declared_only(self, rows: list[Row]) -> list[Row]:
+        """Return copies of records, in which what the schema lacks is moved."""
+        rows = [dict(row) for row in rows]
+        move_undeclared(rows, self._properties)
+        if ADDITIONAL not in self._properties:
+            leave_out(rows, {ADDITIONAL: None})
+        return rows
 
     def apply(self, rows: list[Row]) -> list[Row]:
         if self._custom is None:

@@ -6,7 +6,7 @@ import contextlib
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from tests.support.converted import ADDITIONAL, refused, settled
+from tests.support.converted import ADDITIONAL, declared, refused, settled
 from tests.support.oracle import exactly
 
 if TYPE_CHECKING:
@@ -79,8 +79,8 @@ def differences(config: Mapping[str, Any], reference: Outcome, tap: Outcome) -> 
 
 
 def _settled(record: Json, reference: Outcome, name: str, flattened: bool) -> Json:  # noqa: FBT001
-    if flattened:
-        record = settled(record, reference.schemas[name][-1]["schema"]["properties"])
+    columns = reference.schemas[name][-1]["schema"]["properties"]
+    record = settled(record, columns) if flattened else declared(record, columns)
     return _comparable_record(record, flattened)
 
 

@@ -22,10 +22,12 @@ from typing import Any
 from singer_sdk.exceptions import ConfigValidationError
 
 from dev.expected import KEYS, moment
+from tap_croct.schemas import EVENT, SESSION, USER
 
 Json = dict[str, Any]
 
 ADDITIONAL = "additionalProperties"
+SCHEMAS = {"events": EVENT, "sessions": SESSION, "users": USER}
 
 TIMES: dict[str, list[tuple[str, ...]]] = {
     "events": [("timestamp",)],
@@ -59,10 +61,29 @@ def record_of(stream: str, item: Json, metadata: object, schema: Json) -> Json:
         for name in ("activities", "interests"):
             if isinstance(item.get(name), str):
                 item[name] = [item[name]]
-    undeclared = [name for name in item if name not in schema["properties"]]
+    own = SCHEMAS[stream]["properties"]
+    undeclared = [name for name in item if name not in {**own, **schema["properties"]}]
     if undeclared:
         item[ADDITIONAL] = {name: item.pop(name) for name in undeclared}
     return item
+
+
+def declared(record: Json, columns: Json) -> Json:
+    """Return a record that is not flattened as the tap has it.
+
+    What the tap's own schema has and a catalog leaves out is selected and mapped like all else,
+    and then moves into `additionalProperties`, too.
+
+    Args:
+        record: A record.
+        columns: The properties of its schema.
+    """
+    others = {name: value for name, value in record.items() if name not in columns}
+    kept = {name: value for name, value in record.items() if name in columns}
+    if others and ADDITIONAL in columns:
+        before = kept.get(ADDITIONAL)
+        kept[ADDITIONAL] = {**(before if isinstance(before, dict) else {}), **others}
+    return kept
 
 
 def settled(record: Json, columns: Json) -> Json:
