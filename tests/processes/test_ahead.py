@@ -45,6 +45,7 @@ def read_slowly(
     return lines
 
 
+@pytest.mark.slow
 def test_fetching_and_writing_overlap(start: Start, tmp_path: Path) -> None:
     """A ratio, not a time: both waits are far longer than the work.
 
@@ -73,6 +74,7 @@ def test_fetching_and_writing_overlap(start: Start, tmp_path: Path) -> None:
     pytest.fail(f"{seconds:.2f} s, {one_after_the_other:.2f} s one after the other")
 
 
+@pytest.mark.slow
 def test_at_most_one_page_ahead(start: Start, tmp_path: Path) -> None:
     sandbox = start(visits=50)
     for event in sandbox.world.logs["events"].entries:
@@ -128,6 +130,7 @@ def test_a_long_export_tells_where_it_is(start: Start, tap: Tap) -> None:
     assert re.search(r"events: done \(caught up\): [\d,]+ records in \d+ pages, ", output.stderr)
 
 
+@pytest.mark.slow
 def test_discovery_is_quick(tmp_path: Path) -> None:
     """Against the import of the SDK, whatever the machine: CPU time, the best of some runs."""
 

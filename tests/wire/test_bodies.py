@@ -66,6 +66,7 @@ class Dripping:
                 sink.sendall(data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("head", "drop"), [(PLAIN, b" "), (CHUNKED, b"1\r\n \r\n"), (ENDLESS, b" "), (BUSY, b" ")]
 )

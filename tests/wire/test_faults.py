@@ -94,6 +94,7 @@ def test_a_refused_connection(tap: Tap) -> None:
 class TestRetryAfter:
     """It is followed, in seconds and as a date, up to ten minutes."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("form", ["seconds", "date"])
     @pytest.mark.parametrize("status", [429, 503])
     def test_it_is_followed(self, sandbox: Sandbox, tap: Tap, form: str, status: int) -> None:

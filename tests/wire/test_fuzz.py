@@ -165,6 +165,7 @@ def _time(value: Any) -> Any:
         return None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", STREAMS)
 @pytest.mark.parametrize("plain", [False, True])
 def test_every_value_intact(served: Sandbox, stream: str, plain: bool) -> None:  # noqa: FBT001

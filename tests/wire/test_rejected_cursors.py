@@ -89,6 +89,7 @@ def records(output: Output, stream: str) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("time_unit", ["seconds", "milliseconds"])
 def test_in_the_middle_of_a_run(  # noqa: PLR0913, PLR0917 - fixtures
@@ -137,6 +138,7 @@ def test_in_the_middle_of_a_run(  # noqa: PLR0913, PLR0917 - fixtures
     assert min(spans) > DAY
 
 
+@pytest.mark.slow
 def test_in_the_middle_of_a_process(start: Start, tmp_path: Path) -> None:
     """The same through a pipe that is read slowly, as a target does."""
     sandbox = start(visits=250, time_unit="seconds")

@@ -238,6 +238,7 @@ def test_cut_and_rejected(warehouse: Warehouse) -> None:
     assert warehouse.missing(types=LARGE) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("first", "second", "third"),
     list(itertools.product([SMALL, LARGE], [LARGE, None], [SMALL, LARGE])),
