@@ -80,6 +80,7 @@ def test_standard_error_is_closed(sandbox: Sandbox, tmp_path: Path) -> None:
     assert records == expected_records(sandbox.world, "events")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", [[], ["--discover"]])
 def test_non_blocking(start: Start, tmp_path: Path, option: list[str]) -> None:
     """As a parent process in another language may leave it, with a slow reader."""
@@ -111,6 +112,7 @@ def test_non_blocking(start: Start, tmp_path: Path, option: list[str]) -> None:
         assert records == expected_records(sandbox.world, stream)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_while_a_full_output_is_waited_for(
     start: Start, tmp_path: Path, signum: int
@@ -137,6 +139,7 @@ def test_a_signal_while_a_full_output_is_waited_for(
     assert f"Ended by {signal.Signals(signum).name}" in last_line(error)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("option", [[], ["--discover"]])

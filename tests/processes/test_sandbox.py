@@ -44,6 +44,7 @@ def serving(*options: str) -> Iterator[str]:
             assert process.wait(timeout=20) == 0
 
 
+@pytest.mark.slow
 def test_what_it_says_is_enough_to_run_the_tap(tap: Callable[..., Output]) -> None:
     options = ["--visits=5", "--latency=0.05", "--faults=0.2", "--end=null", "--time-unit=seconds"]
     with serving(*options) as said:

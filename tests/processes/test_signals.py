@@ -46,6 +46,7 @@ def end(process: subprocess.Popen[bytes], signum: int) -> tuple[float, bytes, by
     return time.monotonic() - started, out, err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signum", CODES)
 class TestWithinTwoSeconds:
     """Whatever the tap is doing; while the reader reads."""

@@ -121,6 +121,7 @@ def values(found: object) -> Iterator[object]:
 class TestPrivacy:
     """After the recipe, nothing personal of the sandbox is left."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("batched", [False, True], ids=["records", "batch files"])
     def test_nothing_personal(
         self, start: Start, tap: Callable[..., Output], tmp_path: Path, *, batched: bool

@@ -41,6 +41,7 @@ def test_no_records_at_all(start: Callable[..., Sandbox], tap: Tap) -> None:
     assert output.last_line.endswith("Connection OK: events, sessions, users")
 
 
+@pytest.mark.slow
 def test_nobody_listens(tap: Tap) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
@@ -54,6 +55,7 @@ def test_nobody_listens(tap: Tap) -> None:
     assert "Connection OK" not in output.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, {"request_timeout": 1}], ids=str)
 def test_nobody_answers(sandbox: Sandbox, tap: Tap, settings: dict[str, int]) -> None:
     sandbox.faults = [Fault("hang", seconds=20, times=-1)]

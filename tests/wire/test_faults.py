@@ -33,6 +33,7 @@ def retries(output: Output) -> list[str]:
     return [line for line in output.stderr.splitlines() if "; retry " in line]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", RETRIABLE.values(), ids=RETRIABLE.keys())
 def test_transient_trouble_is_retried(sandbox: Sandbox, tap: Tap, fault: Fault) -> None:
     fault = replace(fault, when=second_page)
@@ -47,6 +48,7 @@ def test_transient_trouble_is_retried(sandbox: Sandbox, tap: Tap, fault: Fault) 
     assert "Traceback" not in output.stderr
 
 
+@pytest.mark.slow
 def test_a_body_cut_short_is_no_shorter_page(sandbox: Sandbox, tap: Tap) -> None:
     """Each page of a stream is cut once; every record still arrives."""
     sandbox.faults = [
@@ -58,6 +60,7 @@ def test_a_body_cut_short_is_no_shorter_page(sandbox: Sandbox, tap: Tap) -> None
     assert output.records("users") == expected_records(sandbox.world, "users")
 
 
+@pytest.mark.slow
 def test_retries_run_out(sandbox: Sandbox, tap: Tap) -> None:
     sandbox.faults = [Fault(status=503, times=-1, when=second_page)]
     output = tap(sandbox.config(page_size=50, max_retries=2))

@@ -76,6 +76,7 @@ class TestWhereItResumes:
         ]
 
 
+@pytest.mark.slow
 class TestWhileItRuns:
     """A line every ten seconds: here, more often."""
 
@@ -169,6 +170,7 @@ class TestAtTheEnd:
         assert not [line for line in lines(output) if line.startswith("Done")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("busy", ["waiting", "writing"])
 def test_a_signal(start: Start, tmp_path: Path, signum: int, busy: str) -> None:

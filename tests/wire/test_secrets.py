@@ -41,6 +41,7 @@ class TestLogs:
         assert sandbox.requests[0].headers["x-api-key"] == KEY
         assert_hidden(output)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "fault",
         [
