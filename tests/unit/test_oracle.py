@@ -47,9 +47,8 @@ def seen(case: Case, outcome: Outcome) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize(
-    "part", [0, *(pytest.param(part, marks=pytest.mark.slow) for part in range(1, PARTS))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(PARTS))
 def test_as_the_sdk_would(tmp_path: Path, part: int) -> None:
     """500 cases, always the same ones; 5,000 others with `--hypothesis-profile=many`."""
     few = settings().derandomize and settings().max_examples < 100
