@@ -39,6 +39,7 @@ def last_line(error: bytes) -> str:
     return error.decode().strip().splitlines()[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", ["", "--discover", "--test", "--about"])
 def test_closed(sandbox: Sandbox, tmp_path: Path, option: str) -> None:
     write(tmp_path / "config.json", sandbox.config())
@@ -48,6 +49,7 @@ def test_closed(sandbox: Sandbox, tmp_path: Path, option: str) -> None:
     assert sandbox.requests == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", ["", "--discover"])
 @pytest.mark.parametrize(
     ("output", "says"),

@@ -112,6 +112,7 @@ class TestWithinTwoSeconds:
         assert b"Traceback" not in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lines", [0, 1, 50])
 def test_a_reader_that_goes_away(start: Start, tmp_path: Path, lines: int) -> None:
     sandbox = start(visits=200)

@@ -143,6 +143,7 @@ class TestPrivacy:
         for text in texts:
             assert not any(len(value) > 4 and value in text for value in personal), text
 
+    @pytest.mark.slow
     def test_what_stays(self, start: Start, tap: Callable[..., Output]) -> None:
         """Pseudonyms that can be joined, and everything that the page does not name."""
         sandbox = start(visits=80)

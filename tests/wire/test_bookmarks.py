@@ -303,6 +303,7 @@ class TestUnit:
 class TestMaxRecords:
     """A run stops after the page that reaches the number; the next one goes on from there."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("end", ENDS)
     def test_in_steps(self, start: Start, tap: Tap, end: str) -> None:
         sandbox = start(end=end)

@@ -108,6 +108,7 @@ def test_narrower_resumes(warehouse: Warehouse) -> None:
     assert warehouse.missing(types=SMALL, start=at(1)) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wider", [LARGE, None, []])
 def test_more_event_types(warehouse: Warehouse, wider: list[str] | None) -> None:
     warehouse.run(event_types=SMALL)
@@ -124,6 +125,7 @@ def test_more_event_types(warehouse: Warehouse, wider: list[str] | None) -> None
     assert warehouse.missing(types=wider or None) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wider", [at(1), None])
 def test_an_earlier_start(warehouse: Warehouse, wider: str | None) -> None:
     warehouse.run(start_date=at(2))
