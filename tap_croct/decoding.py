@@ -243,7 +243,7 @@ def integers(values: Sequence[object]) -> list[int | None]:
 
 
 def number(value: object) -> Any:
-    """Decode a value; a number that no parser takes is infinity, which is no time either."""
+    """Decode a value; a number that no parser takes is infinity, which is not a time either."""
     try:
         return decode(value)
     except (msgspec.ValidationError, ArithmeticError):

@@ -7,7 +7,7 @@ import json
 from urllib.parse import quote, quote_plus
 
 _MASK = "***"
-_SHORTEST = 4  # characters: what is shorter is no secret, and part of every other word
+_SHORTEST = 4  # characters: anything shorter is not a secret, and part of many words
 _secrets: set[str] = set()
 
 

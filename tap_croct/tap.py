@@ -265,7 +265,7 @@ class TapCroct(Tap):
     @override
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
         # The SDK's handler writes a STATE message from wherever the signal strikes, be it in the
-        # middle of a line, and exits with 0. All that is out is bookmarked as it is.
+        # middle of a line, and exits with 0. What was written is bookmarked already.
         self.message_writer.terminate(signum)
 
 
