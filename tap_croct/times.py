@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - without an offset, isoformat() adds none
-_DAY = 86_400_000
 
 FIRST_MS = -62_135_596_800_000
 """0001-01-01T00:00:00Z, the first time that a calendar has, in milliseconds since the epoch."""
@@ -21,14 +20,13 @@ LAST_MS = 253_402_300_799_999
 """9999-12-31T23:59:59.999Z, the last one."""
 
 
-_MINUTES = [f"{minute // 60:02d}:{minute % 60:02d}:" for minute in range(24 * 60)]
 _SECONDS = [f"{second:02d}." for second in range(60)]
 _MILLISECONDS = [f"{ms:03d}Z" for ms in range(1000)]
 
 
-@functools.lru_cache(maxsize=4096)
-def _date(days: int) -> str:
-    return f"{(_EPOCH + timedelta(days=days)).date().isoformat()}T"
+@functools.lru_cache(maxsize=1 << 14)
+def _minute(minutes: int) -> str:
+    return (_EPOCH + timedelta(minutes=minutes)).isoformat()[:-2]
 
 
 def to_rfc3339s(times: Iterable[int | None]) -> list[str | None]:
@@ -49,8 +47,7 @@ def to_rfc3339s(times: Iterable[int | None]) -> list[str | None]:
     return [
         None
         if ms is None
-        else f"{_date(ms // _DAY)}{_MINUTES[(rest := ms % _DAY) // 60_000]}"
-        f"{_SECONDS[rest // 1000 % 60]}{_MILLISECONDS[rest % 1000]}"
+        else f"{_minute(ms // 60_000)}{_SECONDS[ms // 1000 % 60]}{_MILLISECONDS[ms % 1000]}"
         for ms in times
     ]
 
