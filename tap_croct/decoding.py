@@ -185,7 +185,10 @@ def decode_column(rows: Sequence[dict[str, Any]], name: str) -> None:
     holders, values = having(rows, name)
     found: list[Any]
     try:
-        found = _values(column(values))
+        if values and all(value is values[0] for value in values):  # as the metadata of a page
+            found = [decode(values[0])] * len(values)
+        else:
+            found = _values(column(values))
     except (msgspec.ValidationError, ArithmeticError, RecursionError):
         found = [_decoded(value) for value in values]
     for row, value in zip(holders, found, strict=True):
