@@ -22,7 +22,7 @@ from tap_croct.nesting import named
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_CHECK_SIZE = 1 << 14  # bytes
+_CHECK_SIZE = 1 << 12  # bytes
 _SURROGATE = re.compile(rb"\\u[dD]")
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"

@@ -6,15 +6,16 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import Raw
 
-from tap_croct.decoding import column, decode, having
+from tap_croct.decoding import decode, having
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "croct.com")
 _CANONICAL = msgspec.json.Encoder(order="sorted", decimal_format="number")
-_NO_KEY = (b"null", b'""')
+_NO_KEY = (Raw(b"null"), Raw(b'""'))
 
 
 def ensure_keys(rows: list[dict[str, Any]], name: str) -> bool:
@@ -28,12 +29,11 @@ def ensure_keys(rows: list[dict[str, Any]], name: str) -> bool:
         Whether there were any.
     """
     holders, values = having(rows, name)
-    text = column(values)
-    if len(holders) == len(rows) and not any(absent in text for absent in _NO_KEY):
+    if len(holders) == len(rows) and not any(absent in values for absent in _NO_KEY):
         return False
     derived = False
     for row in rows:
-        if name not in row or bytes(row[name]) in _NO_KEY:
+        if name not in row or row[name] in _NO_KEY:
             row[name] = derived_key({other: row[other] for other in row if other != name})
             derived = True
     return derived
