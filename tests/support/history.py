@@ -1,0 +1,294 @@
+"""Histories: many runs of one stream against an API that forgets, fails and is asked differently.
+
+In process and without HTTP, so that thousands can be tried. What a run has to deliver is known
+without the tap's help: all that had arrived when it began, in its scope, unless an earlier run had
+delivered it already.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+from hypothesis import strategies as st
+from msgspec import Raw
+
+from tap_croct import asking, export
+from tap_croct.bookmark import Bookmark, Scope
+from tap_croct.decoding import Page
+from tap_croct.errors import ApiError
+from tap_croct.export import Export, Job
+from tap_croct.inputs import checked_state
+from tap_croct.pagination import Fetched
+from tap_croct.resume import HOUR
+from tap_croct.times import to_rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+BEGIN = 1_767_225_600_000
+DAY = 24 * HOUR
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A record that arrives.
+
+    Attributes:
+        after: Milliseconds since the arrival before.
+        delay: How much earlier than its arrival it happened, as a share of the lookback; negative
+            where the clock was wrong and its time lies so many days in the future.
+        kind: Type of the event.
+    """
+
+    after: int
+    delay: float
+    kind: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run, and what happens before it and in it.
+
+    Attributes:
+        arrivals: What arrives before it.
+        late: What arrives while it runs, one record after each page.
+        start: Its `start_date`, in milliseconds since the epoch.
+        end: Its `end_date`.
+        kinds: Its `event_types`.
+        knows_unit: Whether its `time_unit` is the API's, or `auto`.
+        page_size: Records of a page.
+        limit: Its `max_records`.
+        forgets: After how many of its pages the API forgets all cursors; 0 for before the first.
+        spurious: Which requests with a cursor get a 404 that the next one does not get.
+        fails: Which request fails for good.
+        killed: With which page it is killed.
+        written: Whether that page's records are out by then, and its state.
+    """
+
+    arrivals: list[Arrival]
+    late: list[Arrival]
+    start: int | None
+    end: int | None
+    kinds: frozenset[str]
+    knows_unit: bool
+    page_size: int
+    limit: float
+    forgets: int | None
+    spurious: frozenset[int]
+    fails: int | None
+    killed: int | None
+    written: tuple[bool, bool]
+
+
+@dataclass
+class History:
+    """Runs, and the API that they meet.
+
+    Attributes:
+        runs: The runs.
+        unit: The API's time unit.
+        ending: The last page's `nextCursor`: `cursor`, `null` or `empty`.
+        lookback: Hours.
+    """
+
+    runs: list[Run]
+    unit: str
+    ending: str
+    lookback: int
+
+    def lost(self) -> list[str]:
+        """Live through the history.
+
+        Returns:
+            A line for each run that came to its end without something it had to deliver.
+        """
+        with (
+            mock.patch.object(asking, "CONFIRM_AFTER", 0),
+            mock.patch.object(export, "_now", lambda: life.api.now),
+        ):
+            life = _Life(self)
+            return [line for number, run in enumerate(self.runs) for line in life.live(number, run)]
+
+
+@dataclass(frozen=True)
+class _Record:
+    number: int
+    time: int
+    kind: str
+
+
+@dataclass
+class _Api:
+    """Serves records in the order of their arrival."""
+
+    unit: str
+    ending: str
+    lookback: int
+    now: int = BEGIN
+    records: list[_Record] = field(default_factory=list)
+    cursors: dict[str, int] = field(default_factory=dict)
+
+    def arrive(self, arrivals: list[Arrival]) -> None:
+        for arrival in arrivals:
+            self.now += arrival.after
+            late = arrival.delay * (self.lookback * HOUR if arrival.delay > 0 else DAY)
+            record = _Record(len(self.records), self.now - int(late), arrival.kind)
+            self.records.append(record)
+
+    def fetcher(self, run: Run) -> Callable[[str | None, Mapping[str, int]], Fetched]:
+        asked = pages = 0
+        refused: set[int] = set()
+
+        def fetch(cursor: str | None, params: Mapping[str, int]) -> Fetched:
+            nonlocal asked, pages
+            asked += 1
+            self.now += 700
+            if pages == run.forgets:
+                self.cursors.clear()
+            if asked == run.fails:
+                message = "500"
+                raise ApiError(message, 500)
+            if cursor and asked in run.spurious and asked - 1 not in refused:
+                refused.add(asked)
+                message = "404"
+                raise ApiError(message, 404)
+            if cursor and cursor not in self.cursors:
+                message = "410"
+                raise ApiError(message, 410)
+            page = self._page(cursor, params, run)
+            pages += "pageSize" not in params
+            self.arrive(run.late[pages - 1 : pages])
+            return Fetched(page, 1, self.now)
+
+        return fetch
+
+    def _page(self, cursor: str | None, params: Mapping[str, int], run: Run) -> Page:
+        step = 1000 if self.unit == "seconds" else 1
+        start, end = (params.get(name) for name in ("start", "end"))
+        after = self.cursors[cursor] if cursor else -1
+        found = [
+            record
+            for record in self.records[after + 1 :]
+            if (start is None or record.time >= start * step)
+            and (end is None or record.time < end * step)
+            and (not run.kinds or record.kind in run.kinds)
+        ]
+        shown = found[: params.get("pageSize", run.page_size)]
+        token: str | None = f"c{self.now}"
+        self.cursors[str(token)] = shown[-1].number if shown else after
+        if len(shown) == len(found) and self.ending != "cursor":
+            token = None if self.ending == "null" else ""
+        items = [{"id": _raw(record.number), "timestamp": _raw(record.time)} for record in shown]
+        return Page(items, token, Raw(b"null"), repaired=False)
+
+
+class _Life:
+    """The stream from run to run: what was delivered, and the state."""
+
+    def __init__(self, history: History) -> None:
+        self.api = _Api(history.unit, history.ending, history.lookback)
+        self._history = history
+        self._state: dict[str, Any] = {}
+        self._delivered: set[int] = set()
+
+    def live(self, number: int, run: Run) -> list[str]:
+        self.api.arrive(run.arrivals)
+        before = [*self.api.records]
+        try:
+            finished = self._export(run)
+        except ApiError:
+            return []
+        if not finished:
+            return []
+        missing = [
+            record
+            for record in before
+            if record.number not in self._delivered
+            and (run.start is None or record.time >= run.start)
+            and (run.end is None or record.time < run.end)
+            and (not run.kinds or record.kind in run.kinds)
+        ]
+        return [f"run {number} ended without {missing}"] if missing else []
+
+    def _export(self, run: Run) -> bool:
+        """Export until the end, the limit or the kill; return whether it was the end."""
+        end = None
+        for page in Export(self.api.fetcher(run), self._job(run), _LOGGER).pages():
+            records, state = run.written if page.number == run.killed else (True, True)
+            if records:
+                times = ((int(bytes(item["timestamp"])), item["id"]) for item in page.items)
+                inside = [id_ for ms, id_ in times if page.overhang is None or ms in page.overhang]
+                self._delivered.update(int(bytes(id_)) for id_ in inside)
+            if records and state and page.bookmark is not None:
+                self._state = dict(page.bookmark)
+            if page.number == run.killed:
+                return False
+            end = page.end
+        return end is not None and end != "max_records"
+
+    def _job(self, run: Run) -> Job:
+        settings = {
+            "start_date": None if run.start is None else to_rfc3339(run.start),
+            "end_date": None if run.end is None else to_rfc3339(run.end),
+            "event_types": sorted(run.kinds),
+        }
+        state = checked_state({"bookmarks": {"events": self._state}}, ["events"], _LOGGER)
+        return Job(
+            stream="events",
+            replication_key="timestamp",
+            bookmark=Bookmark.of(state["bookmarks"]["events"]),
+            scope=Scope.of(settings),
+            lookback=self._history.lookback * HOUR,
+            time_unit=self._history.unit if run.knows_unit else "auto",
+            limit=run.limit,
+        )
+
+
+def _raw(value: int) -> Raw:
+    return Raw(str(value).encode())
+
+
+def histories() -> st.SearchStrategy[History]:
+    """Draw histories."""
+    arrivals = st.builds(
+        Arrival,
+        after=st.integers(1, 2 * HOUR),
+        delay=st.sampled_from([0.0] * 6 + [0.1, 0.5, 1.0, -1.0, -30.0]),
+        kind=st.sampled_from("AB"),
+    )
+
+    def bound(first: int, last: int) -> st.SearchStrategy[int | None]:
+        times = st.builds(lambda h, ms: BEGIN + h * HOUR + ms, st.integers(first, last), _ODD)
+        return st.none() | st.none() | times
+
+    runs = st.builds(
+        Run,
+        arrivals=st.lists(arrivals, max_size=12),
+        late=st.lists(arrivals, max_size=3),
+        start=bound(0, 30),
+        end=bound(31, 90),
+        kinds=st.sampled_from([frozenset(), frozenset(), frozenset("A"), frozenset("AB")]),
+        knows_unit=st.booleans(),
+        page_size=st.sampled_from([1, 2, 3, 7]),
+        limit=st.sampled_from([float("inf")] * 3 + [5]),
+        forgets=st.none() | st.none() | st.integers(0, 3),
+        spurious=st.sampled_from([frozenset(), frozenset(), frozenset({1, 3})]),
+        fails=st.none() | st.none() | st.integers(1, 6),
+        killed=st.none() | st.none() | st.integers(1, 4),
+        written=st.sampled_from([(True, True), (True, False), (False, False)]),
+    )
+    return st.builds(
+        History,
+        runs=st.lists(runs, min_size=2, max_size=8),
+        unit=st.sampled_from(["milliseconds", "seconds"]),
+        ending=st.sampled_from(["cursor", "null", "empty"]),
+        lookback=st.sampled_from([1, 24]),
+    )
+
+
+_ODD = st.sampled_from([0, 0, 1, 7])
+"""Milliseconds that an API in seconds has to round."""
