@@ -8,7 +8,7 @@ delivered it already.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
@@ -39,8 +39,8 @@ class Arrival:
 
     Attributes:
         after: Milliseconds since the arrival before.
-        delay: How much earlier than its arrival it happened, as a share of the lookback; negative
-            where the clock was wrong and its time lies so many days in the future.
+        delay: How much earlier than its arrival it happened, as a share of what may be late;
+            negative where the clock was wrong and its time lies so many days in the future.
         kind: Type of the event.
     """
 
@@ -93,18 +93,28 @@ class History:
         unit: The API's time unit.
         ending: The last page's `nextCursor`: `cursor`, `null` or `empty`.
         lookback: Hours.
+        late: How many times the lookback a record may be late: more than once where no run
+            resumes by time.
     """
 
     runs: list[Run]
     unit: str
     ending: str
     lookback: int
+    late: int = 1
 
-    def lost(self) -> list[str]:
+    @property
+    def steady(self) -> History:
+        """The same without what makes a run resume by time; records may be as late as they like."""
+        runs = [replace(run, forgets=None, end=None) for run in self.runs]
+        return replace(self, runs=runs, late=20)
+
+    def mistakes(self) -> list[str]:
         """Live through the history.
 
         Returns:
-            A line for each run that came to its end without something it had to deliver.
+            A line for each run that came to its end without something it had to deliver, or that
+            delivered something outside of its scope.
         """
         with (
             mock.patch.object(asking, "CONFIRM_AFTER", 0),
@@ -127,7 +137,7 @@ class _Api:
 
     unit: str
     ending: str
-    lookback: int
+    late: int
     now: int = BEGIN
     records: list[_Record] = field(default_factory=list)
     cursors: dict[str, int] = field(default_factory=dict)
@@ -135,8 +145,8 @@ class _Api:
     def arrive(self, arrivals: list[Arrival]) -> None:
         for arrival in arrivals:
             self.now += arrival.after
-            late = arrival.delay * (self.lookback * HOUR if arrival.delay > 0 else DAY)
-            record = _Record(len(self.records), self.now - int(late), arrival.kind)
+            before = int(arrival.delay * (self.late if arrival.delay > 0 else DAY))
+            record = _Record(len(self.records), self.now - before, arrival.kind)
             self.records.append(record)
 
     def fetcher(self, run: Run) -> Callable[[str | None, Mapping[str, int]], Fetched]:
@@ -190,39 +200,35 @@ class _Life:
     """The stream from run to run: what was delivered, and the state."""
 
     def __init__(self, history: History) -> None:
-        self.api = _Api(history.unit, history.ending, history.lookback)
+        self.api = _Api(history.unit, history.ending, history.late * history.lookback * HOUR)
         self._history = history
         self._state: dict[str, Any] = {}
         self._delivered: set[int] = set()
+        self._exported: list[int] = []
 
     def live(self, number: int, run: Run) -> list[str]:
         self.api.arrive(run.arrivals)
-        before = [*self.api.records]
+        wanted = {record.number for record in self.api.records if _in_scope(record, run)}
+        mistakes = []
         try:
-            finished = self._export(run)
+            if self._export(run) and (missing := wanted - self._delivered):
+                mistakes.append(f"run {number} ended without {sorted(missing)}")
         except ApiError:
-            return []
-        if not finished:
-            return []
-        missing = [
-            record
-            for record in before
-            if record.number not in self._delivered
-            and (run.start is None or record.time >= run.start)
-            and (run.end is None or record.time < run.end)
-            and (not run.kinds or record.kind in run.kinds)
-        ]
-        return [f"run {number} ended without {missing}"] if missing else []
+            pass
+        outside = [n for n in self._exported if not _in_scope(self.api.records[n], run)]
+        return mistakes + [f"run {number} delivered {n} outside of its scope" for n in outside]
 
     def _export(self, run: Run) -> bool:
         """Export until the end, the limit or the kill; return whether it was the end."""
         end = None
+        self._exported = []
         for page in Export(self.api.fetcher(run), self._job(run), _LOGGER).pages():
             records, state = run.written if page.number == run.killed else (True, True)
             if records:
-                times = ((int(bytes(item["timestamp"])), item["id"]) for item in page.items)
-                inside = [id_ for ms, id_ in times if page.overhang is None or ms in page.overhang]
-                self._delivered.update(int(bytes(id_)) for id_ in inside)
+                read = [(int(bytes(i["timestamp"])), int(bytes(i["id"]))) for i in page.items]
+                hang = page.overhang
+                self._exported += [n for ms, n in read if hang is None or ms in hang]
+                self._delivered.update(self._exported)
             if records and state and page.bookmark is not None:
                 self._state = dict(page.bookmark)
             if page.number == run.killed:
@@ -246,6 +252,14 @@ class _Life:
             time_unit=self._history.unit if run.knows_unit else "auto",
             limit=run.limit,
         )
+
+
+def _in_scope(record: _Record, run: Run) -> bool:
+    return (
+        (run.start is None or record.time >= run.start)
+        and (run.end is None or record.time < run.end)
+        and (not run.kinds or record.kind in run.kinds)
+    )
 
 
 def _raw(value: int) -> Raw:

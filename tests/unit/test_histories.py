@@ -32,7 +32,8 @@ def test_nothing_is_lost_over_many_runs(part: int) -> None:
     @settings(max_examples=settings().max_examples * 5)
     @given(histories())
     def lose_nothing(history: History) -> None:
-        assert history.lost() == []
+        assert history.mistakes() == []
+        assert history.steady.mistakes() == []
 
     lose_nothing()
 
@@ -43,4 +44,4 @@ def test_a_loss_would_be_noticed() -> None:
     for delay, lost in ((0.9, 0), (1.9, 1)):
         late = Run(arrivals=[Arrival(1, delay, "A")], **{**QUIET, "forgets": 0})
         history = History([Run(arrivals=arrivals, **QUIET), late], "milliseconds", "cursor", 1)
-        assert len(history.lost()) == lost
+        assert len(history.mistakes()) == lost
