@@ -19,6 +19,20 @@ from dev.expected import STREAMS, expected_records
 from dev.running import run_tap
 from dev.sandbox import Sandbox, Switches, World
 
+EDGES = (
+    "tests/wire/test_rejected_cursors.py",
+    "tests/wire/test_times_seen.py",
+    "tests/wire/test_scope.py",
+    "tests/wire/test_bookmarks.py",
+    "tests/wire/test_paths.py",
+    "tests/wire/test_records.py",
+    "tests/wire/test_faults.py",
+    "tests/wire/test_bodies.py",
+    "tests/wire/test_tls.py",
+    "tests/wire/test_secrets.py",
+)
+"""Rejected cursors, wrong clocks, changed scopes, batch files, odd records, and odd answers."""
+
 CHANGED = 6
 """Records that may be exported again rightly: sessions and users change with new visits."""
 
@@ -128,6 +142,12 @@ def main() -> None:
     good = [
         report_faults(),
         report_kills(options.kills),
+        report_tests("Edges", *EDGES),
+        report_tests(
+            "Drawn histories of 2 to 8 runs, 3,200, each also without limits to lateness",
+            "tests/unit/test_histories.py",
+            "--hypothesis-profile=many",
+        ),
         report_tests("Bad inputs", "tests/wire/test_settings.py", "tests/wire/test_inputs.py"),
         report_tests("Odd values", "tests/wire/test_fuzz.py", "--hypothesis-profile=many"),
         report_tests(

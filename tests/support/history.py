@@ -116,11 +116,11 @@ class History:
             A line for each run that came to its end without something it had to deliver, or that
             delivered something outside of its scope.
         """
+        life = _Life(self)
         with (
             mock.patch.object(asking, "CONFIRM_AFTER", 0),
-            mock.patch.object(export, "_now", lambda: life.api.now),
+            mock.patch.object(export, "_now", life.api.clock),
         ):
-            life = _Life(self)
             return [line for number, run in enumerate(self.runs) for line in life.live(number, run)]
 
 
@@ -141,6 +141,9 @@ class _Api:
     now: int = BEGIN
     records: list[_Record] = field(default_factory=list)
     cursors: dict[str, int] = field(default_factory=dict)
+
+    def clock(self) -> int:
+        return self.now
 
     def arrive(self, arrivals: list[Arrival]) -> None:
         for arrival in arrivals:

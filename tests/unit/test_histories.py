@@ -29,7 +29,7 @@ QUIET = {
 @pytest.mark.parametrize("part", range(PARTS))
 def test_nothing_is_lost_over_many_runs(part: int) -> None:
     @seed(part)
-    @settings(max_examples=settings().max_examples * 5)
+    @settings(max_examples=settings().max_examples * 2)
     @given(histories())
     def lose_nothing(history: History) -> None:
         assert history.mistakes() == []
