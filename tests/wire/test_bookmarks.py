@@ -353,3 +353,15 @@ class TestFullTable:
         assert output.state["bookmarks"]["events"] == {}
         assert output.counts()["users"] == 0
         assert output.state["bookmarks"]["users"] == state["bookmarks"]["users"]
+
+    @pytest.mark.parametrize("limit", [None, 10])
+    def test_the_same_records_each_time(
+        self, sandbox: Sandbox, tap: Tap, tmp_path: Path, limit: int | None
+    ) -> None:
+        catalog = catalog_of(tmp_path)
+        for stream in catalog["streams"]:
+            stream["replication_method"] = "FULL_TABLE"
+        output = tap(sandbox.config(max_records=limit, page_size=10), catalog=catalog)
+        warnings = [w for w in output.warnings if "FULL_TABLE keeps no bookmark" in w]
+        assert len(warnings) == (3 if limit else 0)
+        assert output.counts()["events"] == (limit or len(sandbox.world.items("events")))
