@@ -166,9 +166,7 @@ class CroctStream(ApiStream, abc.ABC):
                 progress.page(page, count)
             if self._full_table and progress.reason == LIMIT_REACHED:
                 what = "`max_records` was reached, and FULL_TABLE keeps no bookmark"
-                self.logger.warning(
-                    "%s: %s: every run exports the same records", self.name, what
-                )
+                self.logger.warning("%s: %s: every run exports the same records", self.name, what)
         except FatalAPIError as error:
             error.args = (f"{self.name}: {error}",)
             raise
