@@ -158,7 +158,8 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
         except FatalAPIError:
             raise
         except (RetriableError, requests.RequestException) as error:
-            tried = f" (after {sent - 1} retries)" if sent > 1 else ""
+            retries = "1 retry" if sent == 2 else f"{sent - 1} retries"  # noqa: PLR2004
+            tried = f" (after {retries})" if sent > 1 else ""
             message = (
                 f"{describe(error, self._host)}{tried}. Check `api_url` and the network, "
                 "or run again: the export resumes where it stopped"

@@ -115,7 +115,7 @@ def warnings(config: dict[str, Any]) -> list[str]:
     """
     start = config.get("start_date")
     if start is not None and times.parse(start) > time.time() * 1000:
-        return ["start_date: lies in the future, so there is nothing to export yet"]
+        return ["start_date: lies in the future: nothing is exported until then"]
     return []
 
 
