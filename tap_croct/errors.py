@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
-from requests.exceptions import SSLError, Timeout
+from requests.exceptions import ProxyError, SSLError, Timeout
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError, SingerSDKError
 
 from tap_croct.redaction import redacted
@@ -218,7 +218,8 @@ def describe(error: Exception, asked: str = "") -> str:
                 "should start with `http://`"
             )
         return f"no secure connection to {asked}: {reason}"
-    return f"the connection to {asked} failed: {_root(error)}"
+    way = " through the proxy of the environment" if isinstance(error, ProxyError) else ""
+    return f"the connection to {asked}{way} failed: {_root(error)}"
 
 
 def _root(error: BaseException) -> str:
