@@ -106,13 +106,22 @@ class Requests:
         return counts
 
     def _probe(self) -> str | None:
+        found = self._ask_in_milliseconds()
+        if not found:
+            if not self._ask(None, {"pageSize": 1}).page.items:
+                return None
+            if found is not None:  # the first item of all may have arrived between the two
+                found = self._ask_in_milliseconds()
+        return "milliseconds" if found else "seconds"
+
+    def _ask_in_milliseconds(self) -> bool | None:
+        """Return whether there are items in the window; None if the API rejects it."""
         try:
-            if self._confirmed(None, {"pageSize": 1, "start": _PROBE_START}).page.items:
-                return "milliseconds"
+            return bool(self._confirmed(None, {"pageSize": 1, "start": _PROBE_START}).page.items)
         except ApiError as error:
             if error.status != HTTPStatus.BAD_REQUEST:
                 raise
-        return "seconds" if self._ask(None, {"pageSize": 1}).page.items else None
+            return None
 
     def _confirmed(self, cursor: str | None, params: Mapping[str, int]) -> Fetched:
         """Ask again, after a pause, if the API rejects a request: one bad answer proves nothing."""

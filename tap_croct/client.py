@@ -33,6 +33,7 @@ from tap_croct.errors import (
 )
 from tap_croct.nesting import deepest_record
 from tap_croct.pagination import Fetched
+from tap_croct.session import LONGEST, Session
 from tap_croct.text import printable
 
 if sys.version_info >= (3, 12):
@@ -50,16 +51,6 @@ if TYPE_CHECKING:
 
 _LONGEST_PAUSE = 60.0  # seconds, where the API does not ask for more
 _RETRIABLE = (RetriableError, requests.ConnectionError, requests.Timeout)
-_BODY_TIMEOUTS = 10
-"""How many times `request_timeout` a body may take, from its first byte to its last."""
-
-
-class _Session(requests.Session):
-    """A session that does not even look where a redirect leads: it may lead nowhere valid."""
-
-    @override
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Return none: `requests` prepares the next request of a redirect that is not followed."""
 
 
 class ApiStream(RESTStream["str | None"], abc.ABC):
@@ -120,7 +111,7 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
     @override
     def requests_session(self) -> requests.Session:
         """A session that reads bodies when asked to, and keeps plain HTTP on this machine."""
-        session = _Session()
+        session = Session()
         session.stream = True
         # A proxy from the environment would get a request to `http://localhost`, key and all.
         session.trust_env = self.url_base.startswith("https:")
@@ -167,7 +158,8 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
         except FatalAPIError:
             raise
         except (RetriableError, requests.RequestException) as error:
-            tried = f" (after {sent - 1} retries)" if sent > 1 else ""
+            retries = "1 retry" if sent == 2 else f"{sent - 1} retries"  # noqa: PLR2004
+            tried = f" (after {retries})" if sent > 1 else ""
             message = (
                 f"{describe(error, self._host)}{tried}. Check `api_url` and the network, "
                 "or run again: the export resumes where it stopped"
@@ -204,7 +196,7 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
         raise final_error(response, body)
 
     def _body(self, response: requests.Response) -> bytes:
-        return read_body(response, _BODY_TIMEOUTS * self.timeout)
+        return read_body(response, LONGEST * self.timeout)
 
     def _parse(self, response: requests.Response) -> Page:
         """Decode a response.

@@ -69,6 +69,23 @@ def settings(
     return found, [name for name in unknown if not name.startswith((f"{prefix}_", *parts))]
 
 
+def forgotten(prefix: str) -> list[str]:
+    """Return what to say where a run has no key.
+
+    Args:
+        prefix: Start of the variables' names.
+
+    Returns:
+        A line, if there is a variable with the key: it is read only when asked for.
+    """
+    name = f"{prefix}API_KEY"
+    try:
+        found = name in variables(prefix)
+    except InputError:
+        return []
+    return [f"{name} is set: environment variables are read with `--config=ENV`"] if found else []
+
+
 def check_certificates() -> None:
     """Check the bundle of certificates that `requests` is told to use.
 

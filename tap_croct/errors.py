@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
-from requests.exceptions import SSLError, Timeout
+from requests.exceptions import ProxyError, SSLError, Timeout
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError, SingerSDKError
 
 from tap_croct.redaction import redacted
@@ -30,6 +30,7 @@ _ADVICE = {
     404: "Check `api_url`",
     423: "The application's monthly quota is used up: wait for the next month or raise it",
 }
+_NO_TLS = ("WRONG_VERSION_NUMBER", "wrong version number", "record layer failure")
 _REPORT = "Please report this if it happens again"
 
 
@@ -137,6 +138,23 @@ def _one_line(value: object) -> str:
     return printable(" ".join(redacted(value).split()) if isinstance(value, str) else value)
 
 
+def explain(error: Exception) -> list[str]:
+    """Say what ended a run.
+
+    Args:
+        error: Whatever was raised.
+
+    Returns:
+        A line for each mistake, safe to log.
+    """
+    if isinstance(error, (FatalAPIError, InputError, OutputError)):
+        return [str(line) for line in error.args]
+    if isinstance(error, SingerSDKError):  # of a stream map, mostly
+        return [printable(f"{error} {error.__cause__ or ''}".strip())]
+    hint = "with TAP_CROCT_LOGLEVEL=DEBUG, the log says where from"
+    return [f"{type(error).__name__}: {printable(error)} ({hint})"]
+
+
 def host(url: str) -> str:
     """Return the host of a URL, with its port if it names one, for a message.
 
@@ -193,8 +211,15 @@ def describe(error: Exception, asked: str = "") -> str:
     if isinstance(error, Timeout):
         return f"no answer from {asked} in time"
     if isinstance(error, SSLError):
-        return f"no secure connection to {asked}: {_root(error)}"
-    return f"the connection to {asked} failed: {_root(error)}"
+        reason = _root(error)
+        if any(sign in reason for sign in _NO_TLS):
+            reason = (
+                f"it answers without TLS ({reason}). Perhaps `api_url` has the wrong port, or "
+                "should start with `http://`"
+            )
+        return f"no secure connection to {asked}: {reason}"
+    way = " through the proxy of the environment" if isinstance(error, ProxyError) else ""
+    return f"the connection to {asked}{way} failed: {_root(error)}"
 
 
 def _root(error: BaseException) -> str:

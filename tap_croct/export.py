@@ -180,6 +180,7 @@ class Export:
             end = "end_date" if passed else "caught up"
         elif self._records >= self._job.limit:
             end = "max_records"
+            self._warn_of_standstill()
         requests, retries = self._requests.counted()
         return ExportedPage(
             number=self._pages,
@@ -209,6 +210,15 @@ class Export:
             received=_now(),
             end=end,
         )
+
+    def _warn_of_standstill(self) -> None:
+        if self._requests.by_time and self._latest == self._start.latest:
+            self._logger.warning(
+                "%s: `max_records` was reached before anything new: if the API rejects the next "
+                "cursor as well, the next run exports the same records again. Raise `max_records`, "
+                "or lower `lookback_hours`",
+                self._job.stream,
+            )
 
     def _see(self, fetched: Fetched) -> None:
         """Take note of the times of a page, and of its application."""

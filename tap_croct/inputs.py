@@ -24,13 +24,16 @@ def read_file(path: str) -> str:
         path: Its path, or `-` for standard input.
 
     Raises:
-        InputError: If it is not UTF-8 text.
-        OSError: If it cannot be read.
+        InputError: If it cannot be read, or is not UTF-8 text.
     """
     if path == "-":
         return read_stream(sys.stdin, "standard input")
-    with Path(path).open(encoding="utf-8") as file:
-        return read_stream(file, path)
+    try:
+        with Path(path).open(encoding="utf-8") as file:
+            return read_stream(file, path)
+    except OSError as error:
+        message = f"{path} cannot be read: {error.strerror}"
+        raise InputError(message) from None
 
 
 def read_stream(file: IO[str], source: str) -> str:

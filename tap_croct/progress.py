@@ -122,9 +122,9 @@ class Progress:
 
     def _text(self, rate: float | None = None) -> str:
         speed = "" if rate is None else f", {rate:,.0f}/s"
-        pages = f"{self._pages:,} page{'' if self._pages == 1 else 's'}"
         reached = "" if self._latest is None else f", up to {times.to_rfc3339(self._latest)[:16]}Z"
-        return f"{self.records:,} records in {pages}{speed}{reached}"
+        records, pages = _count(self.records, "record"), _count(self._pages, "page")
+        return f"{records} in {pages}{speed}{reached}"
 
     def _left(self) -> str:
         """Return how much of the window is done, and how long the rest will take."""

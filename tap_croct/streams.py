@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 from tap_croct import schemas
-from tap_croct.decoding import column, decode, having
+from tap_croct.decoding import column, decode, decode_column, having
 from tap_croct.sync import CroctStream
 
 if sys.version_info >= (3, 12):
@@ -57,11 +57,14 @@ class Events(CroctStream):
 
     @override
     def complete(self, records: list[dict[str, Any]], page: ExportedPage) -> None:
-        """Add the event's type, and where it belongs."""
+        """Add the event's type, and where it belongs, to events that don't say so themselves."""
         types = _event_types(records)
         for record, kind in zip(records, types, strict=True):
-            record["eventType"] = kind
-            record["metadata"] = page.metadata
+            if "eventType" in record or "metadata" in record:
+                _add(record, eventType=kind, metadata=page.metadata)
+            else:
+                record["eventType"] = kind
+                record["metadata"] = page.metadata
         unknown = {str(kind) for kind in types if kind is not None} - schemas.PAYLOADS.keys()
         self._tap.unknown.update(f"event type {kind}" for kind in unknown)
 
@@ -71,6 +74,14 @@ class Events(CroctStream):
         if super().samples(records) is records:
             return records
         return {str(record.get("eventType")): record for record in records}.values()
+
+
+def _add(record: dict[str, Any], **more: Any) -> None:
+    """Add properties, except those that the record has and that are not null."""
+    for name, value in more.items():
+        decode_column([record], name)
+        if record.get(name) is None:
+            record[name] = value
 
 
 def _event_types(records: Sequence[dict[str, Any]]) -> list[Any]:

@@ -19,6 +19,7 @@ from tap_croct.client import ApiStream
 from tap_croct.errors import InputError, OutputError
 from tap_croct.export import Export, Job
 from tap_croct.prefetch import one_ahead
+from tap_croct.progress import LIMIT_REACHED
 from tap_croct.records import RecordPlan, Rules
 from tap_croct.resume import HOUR
 
@@ -163,6 +164,9 @@ class CroctStream(ApiStream, abc.ABC):
                 count = len(page.items)
                 yield page, [*plan.records(page)]
                 progress.page(page, count)
+            if self._full_table and progress.reason == LIMIT_REACHED:
+                what = "`max_records` was reached, and FULL_TABLE keeps no bookmark"
+                self.logger.warning("%s: %s: every run exports the same records", self.name, what)
         except FatalAPIError as error:
             error.args = (f"{self.name}: {error}",)
             raise

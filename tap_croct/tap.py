@@ -15,19 +15,19 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 import click
 from singer_sdk import Tap
-from singer_sdk.exceptions import ConfigValidationError, FatalAPIError, SingerSDKError
+from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.mapper import PluginMapper
 from singer_sdk.plugin_base import _ConfigInput  # what `cb_config` has to return
 from singer_sdk.tap_base import CliTestOptionValue
 
 from tap_croct import catalogs, environment, inputs, logs, settings, validation
-from tap_croct.errors import InputError, OutputError
+from tap_croct.errors import InputError, OutputError, explain
 from tap_croct.messages import MessageWriter
 from tap_croct.progress import Run
 from tap_croct.redaction import redact
 from tap_croct.stream_maps import Stream, StreamMapCheck
 from tap_croct.streams import Events, Sessions, Users
-from tap_croct.text import listed, printable
+from tap_croct.text import listed
 
 if sys.version_info >= (3, 12):
     from typing import override
@@ -119,6 +119,8 @@ class TapCroct(Tap):
         if isinstance(key, str) and key.strip():
             redact(key.strip())
         errors = validation.validate(self._config, schema)
+        if "api_key" not in self._config and errors:
+            errors += environment.forgotten(self._env_var_prefix)
         misspelt, unknown = self._unknown_names()
         warnings = unknown if errors else [*unknown, *validation.warnings(self._config)]
         for line in warnings:
@@ -202,7 +204,7 @@ class TapCroct(Tap):
             for path in value:
                 if path != "ENV":
                     config |= inputs.read_object(inputs.read_file(path), path)
-        except (OSError, InputError) as error:
+        except InputError as error:
             raise click.BadParameter(str(error), ctx, param) from None
         return _ConfigInput(config=config, parse_env="ENV" in value)
 
@@ -301,20 +303,10 @@ def main() -> None:
         command()
     except Exception as error:  # noqa: BLE001 - the last resort
         logger.debug("%s", traceback.format_exc())
-        logs.last_word(logger, _explain(error))
+        logs.last_word(logger, explain(error))
         sys.exit(1)
     except SystemExit as end:
         if end.code in (128 + signal.SIGINT, 128 + signal.SIGTERM):
             name = signal.Signals(int(end.code) - 128).name
             logger.warning("Ended by %s: the next run resumes after the last state written", name)
         raise
-
-
-def _explain(error: Exception) -> list[str]:
-    """Say what went wrong, a line for each mistake."""
-    if isinstance(error, (FatalAPIError, InputError, OutputError)):
-        return [str(line) for line in error.args]
-    if isinstance(error, SingerSDKError):  # of a stream map, mostly
-        return [printable(f"{error} {error.__cause__ or ''}".strip())]
-    hint = "with TAP_CROCT_LOGLEVEL=DEBUG, the log says where from"
-    return [f"{type(error).__name__}: {printable(error)} ({hint})"]

@@ -73,7 +73,10 @@ def _is_time(value: object) -> bool:
 
 
 def validate(config: dict[str, Any], schema: dict[str, Any]) -> list[str]:
-    """Check a configuration, fill in the defaults, and write the URL's scheme in lower case.
+    """Check a configuration, fill in the defaults, and write what is equivalent in one way.
+
+    That is the URL's scheme in lower case, and expressions without spaces around them, which Python
+    would take for an indentation.
 
     Args:
         config: The configuration; it is changed.
@@ -90,6 +93,13 @@ def validate(config: dict[str, Any], schema: dict[str, Any]) -> list[str]:
         return mistakes
     scheme, rest = config["api_url"].split(":", 1)
     config["api_url"] = f"{scheme.lower()}:{rest}"
+    if "stream_maps" in config:
+        config["stream_maps"] = {
+            stream: {name: _stripped(value) for name, value in definition.items()}
+            if isinstance(definition, dict)
+            else definition
+            for stream, definition in config["stream_maps"].items()
+        }
     if {"start_date", "end_date"} <= config.keys():
         start, end = (times.parse(config[name]) for name in ("start_date", "end_date"))
         if end <= start:
@@ -105,7 +115,7 @@ def warnings(config: dict[str, Any]) -> list[str]:
     """
     start = config.get("start_date")
     if start is not None and times.parse(start) > time.time() * 1000:
-        return ["start_date: lies in the future, so there is nothing to export yet"]
+        return ["start_date: lies in the future: nothing is exported until then"]
     return []
 
 
@@ -153,6 +163,10 @@ def guess(name: str, known: Iterable[str], similarity: float = _SIMILAR, prefix:
     if not names:
         return ""
     return f"; did you mean {' or '.join(filter(None, [', '.join(names[:-1]), names[-1]]))}?"
+
+
+def _stripped(value: object) -> object:
+    return value.strip() if isinstance(value, str) else value
 
 
 def _mistake(error: ValidationError) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Raw
-from singer_sdk.exceptions import MapExpressionError
+from singer_sdk.exceptions import MapExpressionError, SingerSDKError
 from singer_sdk.mapper import CustomStreamMap, RemoveRecordTransform
 
 from tap_croct.decoding import decode, decode_column, milliseconds, unreadable
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from tap_croct.export import ExportedPage
 
 Row = dict[str, Any]
+
+_HARMLESS = (AttributeError, TypeError)
+"""Errors whose text names types only: that of others may quote a person's data."""
 
 
 @dataclass(frozen=True)
@@ -205,7 +208,12 @@ class _Mapping:
             return rows
         try:
             mapped = [self._custom.transform(row) for row in rows]
-        except ValueError as error:  # its text would quote a person's data
-            message = f"a stream map of {self.stream} fails on a value ({type(error).__name__})"
+        except SingerSDKError:
+            raise
+        except Exception as error:  # noqa: BLE001 - an expression can fail in any way
+            what = type(error).__name__
+            if isinstance(error, _HARMLESS):
+                what = f"{what}: {error}"
+            message = f"a stream map of {self.stream} fails on a value ({what})"
             raise MapExpressionError(message) from None
         return [record for record in mapped if record is not None]

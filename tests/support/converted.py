@@ -55,8 +55,8 @@ def record_of(stream: str, item: Json, metadata: object, schema: Json) -> Json:
     if stream == "events":
         payload = item.get("payload")
         payload = payload if isinstance(payload, dict) else {}
-        item["eventType"] = payload.get("@type", payload.get("type"))
-        item["metadata"] = metadata
+        added = {"eventType": payload.get("@type", payload.get("type")), "metadata": metadata}
+        item |= {name: value for name, value in added.items() if item.get(name) is None}
     elif stream == "users":
         for name in ("activities", "interests"):
             if isinstance(item.get(name), str):

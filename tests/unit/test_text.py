@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
 
 from tap_croct import redaction
 from tap_croct.text import escaped, listed, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 KEY = 'k3y-"0f"\\the+sh/p'
 
@@ -79,12 +85,40 @@ def test_secrets_are_redacted_before_the_text_is_cut(limit: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "form", [KEY, json.dumps(KEY)[1:-1], quote(KEY), quote(KEY, safe=""), repr(KEY)[1:-1]]
+    "form",
+    [
+        KEY,
+        json.dumps(KEY)[1:-1],
+        quote(KEY),
+        quote(KEY, safe=""),
+        re.sub("%..", lambda found: found[0].lower(), quote(KEY, safe="")),
+        repr(KEY)[1:-1],
+        base64.b64encode(KEY.encode()).decode(),
+        base64.b64encode(KEY.encode()).decode().rstrip("="),
+        base64.urlsafe_b64encode(KEY.encode()).decode(),
+    ],
 )
 def test_forms_of_a_secret(form: str) -> None:
     redaction.redact(KEY)
     assert redaction.redacted(f"<{form}>") == "<***>"
     assert redaction.redacted("nothing") == "nothing"
+
+
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+@pytest.mark.parametrize("before", range(5))
+@pytest.mark.parametrize("after", range(5))
+def test_a_part_of_a_text_in_base64(
+    before: int, after: int, encode: Callable[[bytes], bytes]
+) -> None:
+    """As in `Authorization: Basic`: what is left are the neighbours, and a character of the end."""
+    key = "k3y-0f~~~th3??-sh0p>>>"
+    redaction.redact(key)
+    coded = encode(b"u" * before + key.encode() + b"p" * after).decode()
+    shown = redaction.redacted(coded)
+    left = shown.partition("***")
+    assert left[1], shown
+    assert len(left[0]) <= -(-before * 4 // 3)
+    assert len(left[2].rstrip("=")) <= -(-(after + 1) * 4 // 3)
 
 
 def test_what_is_too_short_to_be_a_secret() -> None:

@@ -46,18 +46,21 @@ class Dripping:
     def _serve(self) -> None:
         client, _ = self._server.accept()
         client.recv(65536)
-        client.sendall(self._head)
-        started = time.monotonic()
-        with suppress(OSError), client:
-            while True:
-                client.sendall(self._drop)
-                time.sleep(0.03)
-        self.seconds = time.monotonic() - started
+        threading.Thread(target=self._drip, args=[client], daemon=True).start()
         while True:
             client, _ = self._server.accept()
             server = socket.create_connection(("127.0.0.1", self._port))
             for pair in ((client, server), (server, client)):
                 threading.Thread(target=self._pass_on, args=pair, daemon=True).start()
+
+    def _drip(self, client: socket.socket) -> None:
+        client.sendall(self._head)
+        started = time.monotonic()
+        with suppress(OSError), client:
+            while True:
+                client.sendall(self._drop)
+                self.seconds = time.monotonic() - started
+                time.sleep(0.03)
 
     @staticmethod
     def _pass_on(source: socket.socket, sink: socket.socket) -> None:
@@ -79,6 +82,19 @@ def test_a_body_that_drips(
     assert output.code == 0, output.stderr
     assert output.stderr.count("; retry ") == 1
     assert 0.9 <= api.seconds <= 3
+    for stream in STREAMS:
+        assert output.records(stream) == expected_records(sandbox.world, stream)
+
+
+@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nX-Slow: "])
+def test_headers_that_drip(
+    sandbox: Sandbox, tap: Tap, monkeypatch: pytest.MonkeyPatch, head: bytes
+) -> None:
+    monkeypatch.setattr("random.uniform", lambda *_: 0.01)
+    api = Dripping(sandbox, head, b"H")
+    output = tap(sandbox.config(api_url=api.url, request_timeout=0.1, max_retries=1), timeout=20)
+    assert output.code == 0, output.stderr
+    assert output.stderr.count("no answer from") == output.stderr.count("; retry ") == 1
     for stream in STREAMS:
         assert output.records(stream) == expected_records(sandbox.world, stream)
 

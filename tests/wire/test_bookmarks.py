@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dev.running import Output
-    from dev.sandbox import Sandbox
+    from dev.sandbox import Request, Sandbox
 
     Tap = Callable[..., Output]
     Start = Callable[..., Sandbox]
@@ -276,7 +276,7 @@ class TestUnit:
                 if self.START <= record[ORDERS[stream]] < self.END
             ]
             probes = [r for r in sandbox.pages(stream) if r.param("pageSize") == "1"]
-            count = 0 if setting == "given" else 1 if unit == "milliseconds" else 2
+            count = 0 if setting == "given" else 1 if unit == "milliseconds" else 3
             assert len(probes) == count
         assert output.counts()["events"] > 8
 
@@ -291,6 +291,29 @@ class TestUnit:
         ]
         output = tap(sandbox.config(start_date="2026-01-01"))
         assert output.records("users") == expected_records(sandbox.world, "users")
+
+    @pytest.mark.parametrize("unit", ["milliseconds", "seconds"])
+    @pytest.mark.parametrize("after", [1, 2])
+    def test_the_first_record_of_all_arrives_meanwhile(
+        self, start: Start, tap: Tap, unit: str, after: int
+    ) -> None:
+        """A wrong unit would end the export before it begins."""
+        sandbox = start(visits=0, time_unit=unit)
+
+        def arrive(request: Request) -> bool:
+            if request.stream == "events" and len(sandbox.pages("events")) == after + 1:
+                sandbox.world.visits(3)
+            return False
+
+        sandbox.faults = [Fault(when=arrive)]
+        config = sandbox.config(start_date="2026-01-01", end_date="2026-12-01")
+        output = tap(config)
+        assert output.code == 0, output.stderr
+        found = output.records("events") + tap(config, state=output.state).records("events")
+        assert {record["id"] for record in found} == {
+            item["id"] for item in sandbox.world.items("events")
+        }
+        assert len(found) > 10
 
     def test_nothing_to_export_under_either_reading(self, start: Start, tap: Tap) -> None:
         sandbox = start(visits=0)
@@ -353,3 +376,15 @@ class TestFullTable:
         assert output.state["bookmarks"]["events"] == {}
         assert output.counts()["users"] == 0
         assert output.state["bookmarks"]["users"] == state["bookmarks"]["users"]
+
+    @pytest.mark.parametrize("limit", [None, 10])
+    def test_the_same_records_each_time(
+        self, sandbox: Sandbox, tap: Tap, tmp_path: Path, limit: int | None
+    ) -> None:
+        catalog = catalog_of(tmp_path)
+        for stream in catalog["streams"]:
+            stream["replication_method"] = "FULL_TABLE"
+        output = tap(sandbox.config(max_records=limit, page_size=10), catalog=catalog)
+        warnings = [w for w in output.warnings if "FULL_TABLE keeps no bookmark" in w]
+        assert len(warnings) == (3 if limit else 0)
+        assert output.counts()["events"] == (limit or len(sandbox.world.items("events")))

@@ -91,7 +91,7 @@ def test_a_refused_connection(tap: Tap) -> None:
     assert output.code == 1
     assert len(retries(output)) == 1
     assert "events: the connection to 127.0.0.1:" in output.last_line
-    assert " failed: Connection refused (after 1 retries)" in output.last_line
+    assert " failed: Connection refused (after 1 retry)" in output.last_line
 
 
 class TestRetryAfter:

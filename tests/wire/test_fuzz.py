@@ -69,11 +69,7 @@ def of_schema(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
 
 def items_of(stream: str) -> st.SearchStrategy[dict[str, Any]]:
     schema = SCHEMAS[stream]
-    fields = {
-        name: of_schema(prop)
-        for name, prop in schema["properties"].items()
-        if name not in {"eventType", "metadata"}
-    }
+    fields = {name: of_schema(prop) for name, prop in schema["properties"].items()}
     times = st.integers(-(10**15), 10**15) | st.integers(1_700_000_000_000, 1_800_000_000_000)
     fields[ORDERS[stream]] = times | scalars
     fields[KEYS[stream]] = st.text(min_size=1) | text | st.none()
@@ -135,8 +131,8 @@ def wanted(stream: str, item: dict[str, Any], record: dict[str, Any]) -> dict[st
     if stream == "events":
         payload = item.get("payload")
         payload = payload if isinstance(payload, dict) else {}
-        result["eventType"] = payload.get("@type", payload.get("type"))
-        result["metadata"] = METADATA
+        added = {"eventType": payload.get("@type", payload.get("type")), "metadata": METADATA}
+        result |= {name: value for name, value in added.items() if result.get(name) is None}
     if stream == "users":
         for name in ("activities", "interests"):
             if isinstance(result.get(name), str):

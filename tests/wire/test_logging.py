@@ -186,8 +186,7 @@ def test_a_scheme_in_capitals(tap: Tap, sandbox: Sandbox) -> None:
     proxy = sandbox.url.removesuffix("/export")
     config = {"api_key": "some-key", "api_url": "HTTPS://croct.example", "max_retries": 0}
     output = tap(config, HTTPS_PROXY=proxy, NO_PROXY="")
-    assert "croct.example failed" in output.last_line
-    assert "proxy" in output.last_line.lower() or "501" in output.last_line, output.last_line
+    assert "to croct.example through the proxy of the environment failed" in output.last_line
     output = tap(
         sandbox.config(api_url=sandbox.url.replace("http:", "HTTP:")),
         HTTP_PROXY="http://localhost:9",

@@ -144,6 +144,19 @@ class TestStreamMaps:
         (schema,) = [m["schema"] for m in output.of("SCHEMA") if m["stream"] == "users"]
         assert not {"phone", "alternatePhone"} & schema["properties"].keys()
 
+    def test_spaces_around_expressions(self, sandbox: Sandbox, tap: Tap) -> None:
+        """As YAML leaves them; to Python, those in front are an indentation."""
+        spaced = {
+            "users": {"email": "\n  sha256(email) if email else None\n", "phone": " __NULL__"},
+            "events": {"__filter__": " eventType != 'pageOpened'", "page": "\tpayload.get('url') "},
+        }
+        maps = {s: {n: t.strip() for n, t in spaced[s].items()} for s in spaced}
+        output = tap(sandbox.config(stream_maps=spaced))
+        assert output.code == 0, output.stderr
+        for stream in STREAMS:
+            wanted = tap(sandbox.config(stream_maps=maps)).records(stream)
+            assert output.records(stream) == wanted
+
     def test_a_property_of_the_catalog_alone(
         self, sandbox: Sandbox, tap: Tap, tmp_path: Path
     ) -> None:
@@ -170,11 +183,30 @@ class TestStreamMaps:
         users_lines = [m for m in output.stdout.splitlines() if '"stream":"users"' in m]
         assert not any("@mail.example" in line for line in users_lines)
 
-    def test_a_value_is_not_quoted(self, sandbox: Sandbox, tap: Tap) -> None:
-        output = tap(sandbox.config(stream_maps={"users": {"h": "int(email or 'x@mail')"}}))
+    @pytest.mark.parametrize(
+        ("expression", "error"),
+        [
+            ("int(email or 'x@mail')", "ValueError"),
+            ("json.loads(email or 'x@mail')", "JSONDecodeError"),
+            ("{'a': 1}[email or 'x@mail']", "KeyError"),
+            ("record[email or 'x@mail']", "KeyError"),
+            ("'a'.encode(email or 'x@mail')", "LookupError"),
+            ("email + 5", "TypeError: can only concatenate str"),
+        ],
+    )
+    def test_a_value_is_not_quoted(
+        self, sandbox: Sandbox, tap: Tap, expression: str, error: str
+    ) -> None:
+        output = tap(
+            sandbox.config(
+                stream_maps={"users": {"h": expression, "__filter__": "email is not None"}}
+            ),
+            TAP_CROCT_LOGLEVEL="DEBUG",
+        )
         assert output.code == 1
-        assert "a stream map of users fails on a value (ValueError)" in output.last_line
+        assert f"a stream map of users fails on a value ({error}" in output.last_line
         assert "@mail" not in output.stderr
+        assert "LOGLEVEL" not in output.last_line
 
     @pytest.mark.parametrize(
         ("maps", "says"),

@@ -147,6 +147,10 @@ class TestAtTheEnd:
         assert any(f"events: done (caught up): 729 records in {pages} pages, " in x for x in lines(output))  # fmt: skip
         assert sandbox.pages("events")[-1].items == 0  # the empty page is counted, too
 
+    def test_one_of_each(self, sandbox: Sandbox, tap: Tap) -> None:
+        output = tap(sandbox.config(page_size=1, max_records=1))
+        assert any("events: done (max_records): 1 record in 1 page, " in x for x in lines(output))
+
     def test_what_is_left(self, sandbox: Sandbox, tap: Tap) -> None:
         output = tap(sandbox.config(page_size=25, max_records=25))
         assert lines(output)[-1].endswith("; left for the next run (max_records): events, sessions")

@@ -96,6 +96,19 @@ def test_the_old_name_of_the_type(sandbox: Sandbox, tap: Callable[..., Output]) 
     assert events[0]["payload"] == {"type": "tabOpened", "tabId": "1"}
 
 
+def test_what_an_event_says_itself_is_not_replaced(
+    sandbox: Sandbox, tap: Callable[..., Output]
+) -> None:
+    wanted = expected_records(sandbox.world, "events")
+    of_this_event = {"applicationSlug": "shop", "new": [1]}
+    own = [("mine", of_this_event), ("mine", None), (None, of_this_event), (7, 1.5)]
+    for number, (kind, metadata) in enumerate(own):
+        named = {"eventType": kind, "metadata": metadata}
+        sandbox.world.items("events")[number].update(named)
+        wanted[number] |= {name: value for name, value in named.items() if value is not None}
+    assert tap(sandbox.config()).records("events") == wanted
+
+
 class TestDerivedKeys:
     """Events under contracts before 0.6.0 have no `id`."""
 

@@ -232,6 +232,29 @@ def test_once_a_run(sandbox: Sandbox, tap: Tap) -> None:
     assert "events: 400 Bad Request" in output.last_line
 
 
+@pytest.mark.parametrize(("limit", "standstill"), [(100, True), (100_000, False)])
+def test_more_records_in_the_lookback_than_a_run_may_export(
+    start: Start, tap: Tap, limit: int, *, standstill: bool
+) -> None:
+    """With cursors that expire between two runs, none of them would come to anything new."""
+    sandbox = start(visits=30)
+    state = tap(sandbox.config()).state
+    sandbox.world.visits(5)
+    config = sandbox.config(page_size=50, max_records=limit)
+    found: set[str] = set()
+    for _ in range(2):
+        sandbox.requests.clear()
+        reject(sandbox, "events")
+        output = tap(config, state=state)
+        assert output.code == 0, output.stderr
+        warned = "events: `max_records` was reached before anything new" in output.stderr
+        assert warned == standstill
+        state = output.state
+        found |= {record["id"] for record in output.records("events")}
+    newest = sandbox.world.items("events")[-1]["id"]
+    assert (newest not in found) == standstill
+
+
 # One rejection proves nothing
 
 

@@ -183,7 +183,7 @@ def test_the_mistakes_come_last(sandbox: Sandbox, tap: Tap) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (None, "No such file"),
+        (None, "broken.json cannot be read: No such file or directory\n"),
         ("", "is empty"),
         ("{", "is not valid JSON: "),
         ("[" * 100_000, "is not valid JSON: "),
@@ -371,6 +371,22 @@ class TestEnvironment:
         assert output.code == 0
         (warning,) = output.warnings
         assert warning.endswith("TAP_CROCT_ZZZ: is not a setting, and is ignored")
+
+    @pytest.mark.parametrize("where", ["the environment", ".env"])
+    def test_the_key_is_there_but_not_asked_for(self, tap: Tap, tmp_path: Path, where: str) -> None:
+        variables = {"TAP_CROCT_API_KEY": KEY} if where == "the environment" else {}
+        if not variables:
+            (tmp_path / ".env").write_text(f"TAP_CROCT_API_KEY={KEY}\n")
+        output = tap({"page_size": 5}, **variables)
+        says = ["api_key: is required", "TAP_CROCT_API_KEY is set", "`--config=ENV`"]
+        assert output.code == 1
+        assert all(text in output.stderr for text in says)
+        assert output.last_line.endswith(
+            "TAP_CROCT_API_KEY is set: environment variables are read with `--config=ENV`"
+        )
+        assert KEY not in output.stderr
+        (tmp_path / ".env").write_bytes(b"\xff")
+        assert "api_key: is required" in tap({}).last_line
 
     def test_not_asked_for(self, sandbox: Sandbox, tap: Tap, tmp_path: Path) -> None:
         (tmp_path / ".env").write_text("TAP_CROCT_PAGE_SIZE=0\n")

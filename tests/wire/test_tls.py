@@ -155,3 +155,11 @@ def test_a_certificate_that_does_not_verify(
     assert "no secure connection" in output.last_line
     assert "; retry " not in output.stderr
     assert sandbox.requests == []
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_server_without_tls(sandbox: Sandbox, tap: Tap) -> None:
+    output = tap(sandbox.config(api_url=sandbox.url.replace("http:", "https:"), max_retries=1))
+    assert output.code == 1
+    assert "it answers without TLS" in output.last_line
+    assert "should start with `http://`" in output.last_line
