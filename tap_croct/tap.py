@@ -115,9 +115,7 @@ class TapCroct(Tap):
         schema = self.config_jsonschema
         self.append_builtin_config(schema)
         self._config = {name: value for name, value in self._config.items() if value is not None}
-        key = self._config.get("api_key")
-        if isinstance(key, str) and key.strip():
-            redact(key.strip())
+        redact(str(self._config.get("api_key") or "").strip())
         errors = validation.validate(self._config, schema)
         if "api_key" not in self._config and errors:
             errors += environment.forgotten(self._env_var_prefix)

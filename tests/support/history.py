@@ -8,6 +8,7 @@ delivered it already.
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -26,7 +27,9 @@ from tap_croct.resume import HOUR
 from tap_croct.times import to_rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
+
+    from tap_croct.asking import Fetch
 
 BEGIN = 1_767_225_600_000
 DAY = 24 * HOUR
@@ -70,18 +73,18 @@ class Run:
     """
 
     arrivals: list[Arrival]
-    late: list[Arrival]
-    start: int | None
-    end: int | None
-    kinds: frozenset[str]
-    knows_unit: bool
-    page_size: int
-    limit: float
-    forgets: int | None
-    spurious: frozenset[int]
-    fails: int | None
-    killed: int | None
-    written: tuple[bool, bool]
+    late: list[Arrival] = field(default_factory=list)
+    start: int | None = None
+    end: int | None = None
+    kinds: frozenset[str] = frozenset()
+    knows_unit: bool = True
+    page_size: int = 2
+    limit: float = math.inf
+    forgets: int | None = None
+    spurious: frozenset[int] = frozenset()
+    fails: int | None = None
+    killed: int | None = None
+    written: tuple[bool, bool] = (True, True)
 
 
 @dataclass
@@ -152,7 +155,7 @@ class _Api:
             record = _Record(len(self.records), self.now - before, arrival.kind)
             self.records.append(record)
 
-    def fetcher(self, run: Run) -> Callable[[str | None, Mapping[str, int]], Fetched]:
+    def fetcher(self, run: Run) -> Fetch:
         asked = pages = 0
         refused: set[int] = set()
 
