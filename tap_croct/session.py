@@ -59,6 +59,8 @@ class Session(requests.Session):
         except Empty:
             message = f"the headers took longer than {seconds:g} s"
             raise requests.ReadTimeout(message, request=request) from None
+        if isinstance(answer, requests.exceptions.InvalidHeader):  # of the response
+            raise requests.ConnectionError(answer, request=request) from answer
         if isinstance(answer, BaseException):
             raise answer
         return answer

@@ -28,8 +28,18 @@ def move_undeclared(rows: Iterable[dict[str, Any]], declared: frozenset[str]) ->
     for row in rows:
         if not row.keys() <= declared:
             moved = {name: row.pop(name) for name in [*row] if name not in declared}
-            row[ADDITIONAL] = {**(opened(row.get(ADDITIONAL)) or {}), **moved}
+            row[ADDITIONAL] = {**_own(row.get(ADDITIONAL), moved), **moved}
     return True
+
+
+def _own(value: object, moved: dict[str, Any]) -> dict[str, Any]:
+    """Return what stays of a record's own `additionalProperties` beside what is moved there."""
+    if value is None or encode(value) == b"null":
+        return {}
+    properties = opened(value)
+    if properties is None or not properties.keys().isdisjoint(moved):
+        return {ADDITIONAL: value}
+    return properties
 
 
 class Unknown:

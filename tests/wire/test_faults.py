@@ -48,6 +48,18 @@ def test_transient_trouble_is_retried(sandbox: Sandbox, tap: Tap, fault: Fault) 
     assert "Traceback" not in output.stderr
 
 
+def test_lengths_that_disagree(sandbox: Sandbox, tap: Tap, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`requests` has an error of its own for a response that no HTTP library can frame."""
+    monkeypatch.setattr("random.uniform", lambda *_: 0.01)
+    body = b'{"items":[]}'
+    headers = {"Content-Length": f"{len(body)}, {len(body) + 1}"}
+    sandbox.faults = [Fault(status=200, body=body, headers=headers, when=second_page)]
+    output = tap(sandbox.config(page_size=200))
+    assert output.code == 0, output.stderr
+    assert len(retries(output)) == 1
+    assert output.records("events") == expected_records(sandbox.world, "events")
+
+
 @pytest.mark.slow
 def test_a_body_cut_short_is_no_shorter_page(sandbox: Sandbox, tap: Tap) -> None:
     """Each page of a stream is cut once; every record still arrives."""

@@ -220,6 +220,22 @@ class TestWhatTheSchemaDoesNotKnow:
             "users.address.floor",
         ]
 
+    @pytest.mark.parametrize(
+        ("own", "lands"),
+        [
+            (None, {"new": 1}),
+            ({"old": 2}, {"old": 2, "new": 1}),
+            ({"new": 2}, {"additionalProperties": {"new": 2}, "new": 1}),
+            ("a text", {"additionalProperties": "a text", "new": 1}),
+        ],
+        ids=str,
+    )
+    def test_a_property_of_that_very_name(
+        self, sandbox: Sandbox, tap: Callable[..., Output], own: object, lands: dict[str, object]
+    ) -> None:
+        sandbox.world.items("users")[0].update({"additionalProperties": own, "new": 1})
+        assert tap(sandbox.config()).records("users")[0]["additionalProperties"] == lands
+
     def test_it_lands_with_the_catalog_of_an_older_version(
         self, sandbox: Sandbox, tap: Callable[..., Output]
     ) -> None:
