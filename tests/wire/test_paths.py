@@ -287,6 +287,25 @@ class TestBatch:
         assert all("cart" not in event["payload"] for event in self.read(output, "events"))
         assert all("phone" not in user for user in self.read(output, "users"))
 
+    def test_several_stream_maps_of_a_stream(
+        self, sandbox: Sandbox, tap: Tap, tmp_path: Path
+    ) -> None:
+        """What one of them leaves out is not in its files, whatever the others publish."""
+        maps = {
+            "ids": {"__source__": "users", "userId": "userId", "__else__": None},
+            "addresses": {"__source__": "users", "phone": None},
+            "users": {"email": None},
+        }
+        output = tap(self.config(sandbox, tmp_path / "files", stream_maps=maps))
+        assert output.code == 0, output.stderr
+        lines = tap(sandbox.config(stream_maps=maps))
+        users = [user["userId"] for user in sandbox.world.items("users")]
+        assert self.read(output, "ids") == [{"userId": user} for user in users]
+        for stream in maps:
+            assert self.read(output, stream) == lines.records(stream)
+        files = [url for message in output.of("BATCH") for url in message["manifest"]]
+        assert len(set(files)) == len(files)
+
     def test_a_file_that_cannot_be_written(
         self, sandbox: Sandbox, tap: Tap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

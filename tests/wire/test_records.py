@@ -135,6 +135,18 @@ class TestDerivedKeys:
         log.entries = [json.loads(json.dumps(entry, sort_keys=True)) for entry in log.entries]
         assert [event["id"] for event in tap(sandbox.config()).records("events")] == before
 
+    def test_missing_null_and_empty_are_the_same(
+        self, sandbox: Sandbox, tap: Callable[..., Output]
+    ) -> None:
+        event = sandbox.world.items("events")[0]
+        del event["id"]
+        forms = [event, {**event, "id": None}, {**event, "id": ""}, {"id": None, **event}]
+        sandbox.world.logs["events"].entries[:] = [*forms, {**event, "userId": "another"}]
+        ids = [found["id"] for found in tap(sandbox.config()).records("events")]
+        assert len(ids) == 5
+        assert len(set(ids[:4])) == 1
+        assert ids[4] != ids[0]
+
     @pytest.mark.parametrize(("stream", "key"), [("sessions", "sessionId"), ("users", "userId")])
     @pytest.mark.parametrize("value", [None, ""])
     def test_in_other_streams(

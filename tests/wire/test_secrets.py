@@ -30,6 +30,29 @@ def assert_hidden(output: Output, *secrets: str) -> None:
         assert secret not in output.stdout
 
 
+@pytest.mark.parametrize("where", ["root", "tap-croct", "tap-croct.events"])
+def test_wherever_a_handler_sits(
+    start: Start, tap_process: Tap, tmp_path: Path, where: str
+) -> None:
+    handler = {"class": "logging.StreamHandler", "stream": "ext://sys.stderr"}
+    logger = {"level": "DEBUG", "handlers": ["console"]}
+    config = {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "handlers": {"console": handler},
+        **({"root": logger} if where == "root" else {"loggers": {where: logger}}),
+    }
+    sandbox = start(api_key=KEY)
+    sandbox.faults = [Fault(status=503, body=f'{{"title":"No room for {KEY}"}}'.encode())]
+    output = tap_process(
+        sandbox.config(max_records=1),
+        SINGER_SDK_LOG_CONFIG=write(tmp_path / "logging.json", config),
+    )
+    assert output.code == 0
+    assert "No room for ***" in output.stderr
+    assert_hidden(output)
+
+
 @pytest.mark.parametrize("level", LEVELS)
 class TestLogs:
     """At any level."""
