@@ -341,3 +341,11 @@ class TestBatch:
                     )
                     assert out - 30 - 70 <= index <= out
         assert out == len(events)
+
+
+def test_batch_files_that_need_another_package(sandbox: Sandbox, tap: Tap) -> None:
+    batch = {"encoding": {"format": "jsonl"}, "storage": {"root": "s3://bucket/folder"}}
+    output = tap(sandbox.config(batch_config=batch))
+    assert output.code == 1
+    says = "events: the batch file cannot be written: Install s3fs to access S3"
+    assert output.last_line.endswith(says)
