@@ -1,4 +1,4 @@
-# Everything is installed into .venv, .tools and .meltano; `make clean` removes it.
+# `make` installs into .venv, .tools and .meltano; `make clean` removes that, and what the README has you make.
 PYTHON ?= python3
 # More than the machine's cores: many tests wait.
 WORKERS ?= 3
@@ -42,7 +42,7 @@ bench: .venv/ready  ## Measure how fast the tap is, in ratios
 bench-duckdb: .venv/ready  ## Measure three ways from the API into tables of DuckDB
 	$(BIN)/python -m dev.bench.duckdb_load
 
-scale: .venv/ready  ## Measure how a first export gets faster with intervals side by side
+scale: .venv/ready  ## Measure how a first export gets faster with intervals in parallel
 	$(BIN)/python -m dev.scale
 
 reliability: .venv/ready  ## Count what faults, kills and odd inputs lose; takes long
@@ -54,8 +54,8 @@ dictionary: .venv/ready  ## Write docs/streams.md from the schemas
 plugin: .venv/ready  ## Write Meltano's plugin definition from meltano.yml
 	$(BIN)/python -m dev.plugin
 
-clean:  ## Remove everything that was installed or written
-	rm -rf .venv .tools .meltano output
+clean:  ## Remove what was installed, and the README's folders with their warehouses
+	rm -rf .venv .tools .meltano output with-duckdb with-target target target-* airflow-venv build dist
 
 .venv/ready: pyproject.toml dev/requirements/tap.txt
 	@echo "Installing into .venv …"

@@ -102,6 +102,7 @@ def meltano(sandbox: Sandbox, *args: str) -> None:
 
 def show_requests(requests: list[Request]) -> None:
     """Print what the API was asked for."""
+    print("  What the API was asked for, page by page:")
     for request in requests:
         cursor = request.param("cursor")
         where = "from the beginning" if cursor is None else f"from cursor …{cursor[-12:]}"
@@ -135,7 +136,7 @@ def main() -> None:
 
         say("Installing Meltano, and with it the tap and target-duckdb")
         environment("meltano")
-        meltano(sandbox, "install")
+        meltano(sandbox, "install", "tap-croct", "target-duckdb")
 
         say("First run: everything")
         meltano(sandbox, "run", "tap-croct", "target-duckdb")

@@ -1,4 +1,4 @@
-"""How the first export's time falls with intervals side by side: `make scale`.
+"""How the first export's time falls with parallel intervals: `make scale`.
 
 Airflow with CeleryExecutor, a Redis server as the broker and two workers loads the same history into
 PostgreSQL with one, two, four and eight intervals at a time, from a sandbox that takes 200 ms a
@@ -81,7 +81,7 @@ class Scale:
         """Empty the warehouse and have Airflow load the history.
 
         Args:
-            at_a_time: Number of intervals side by side.
+            at_a_time: Number of parallel intervals.
         """
         for stream in STREAMS:
             self.database.execute(f"truncate croct.{stream}")

@@ -72,7 +72,7 @@ class BatchWriter:
                 continue
             try:
                 urls = [*self._files(stream, lines)]
-            except OSError as error:
+            except (OSError, ImportError) as error:  # a package for another format or storage
                 message = f"{stream}: the batch file cannot be written: {printable(error)}"
                 raise OutputError(message) from error
             yield stream, urls

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from jsonschema import FormatChecker
+from singer_sdk.mapper import MAPPER_ELSE_OPTION, MAPPER_KEY_PROPERTIES_OPTION, NULL_STRING
 from singer_sdk.plugin_base import JSONSchemaValidator
 
 from tap_croct import times
@@ -16,7 +17,7 @@ from tap_croct.settings import API_URL
 from tap_croct.text import NAME_LIMIT, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping
 
     from jsonschema import ValidationError
 
@@ -27,6 +28,17 @@ _SIMILAR = 0.6  # enough to suggest a name
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _FORMATS = FormatChecker(formats=())
 _HEADER_VALUE = "a non-empty string of printable ASCII characters, without spaces around it"
+_EXPRESSION = "an expression (a string) or null"
+_NULLS = (None, NULL_STRING)
+_TYPES = {
+    "array": "a list",
+    "boolean": "true or false",
+    "integer": "an integer",
+    "null": "",  # the same as leaving it out
+    "number": "a number",
+    "object": "a JSON object",
+    "string": "a string",
+}
 _EXPECTED = {
     "api_key": _HEADER_VALUE,
     "api_url": (
@@ -86,9 +98,14 @@ def validate(config: dict[str, Any], schema: dict[str, Any]) -> list[str]:
         A line for each mistake, which names the setting and what it may be. Values are not
         quoted, except for misspelt event types: one of them may be the key.
     """
+    # Not left to the JSON schema: the SDK's crashes on a wrong `__else__`.
+    mistakes = list(_stream_map_shapes(config.get("stream_maps")))
+    if mistakes:
+        return mistakes
     validator = JSONSchemaValidator(schema, format_checker=_FORMATS)
     errors = sorted(validator.iter_errors(config), key=lambda error: [str(p) for p in error.path])
     mistakes = list(dict.fromkeys(_mistake(error) for error in errors))
+    mistakes = mistakes or list(_batch_gaps(config.get("batch_config")))
     if mistakes:
         return mistakes
     scheme, rest = config["api_url"].split(":", 1)
@@ -169,6 +186,42 @@ def _stripped(value: object) -> object:
     return value.strip() if isinstance(value, str) else value
 
 
+def _stream_map_shapes(stream_maps: object) -> Iterator[str]:
+    """Yield a line for each part of stream maps that has the wrong type."""
+    if not isinstance(stream_maps, dict):
+        return  # another type is the JSON schema's to report
+    for name, definition in stream_maps.items():
+        where = f"stream_maps: {printable(name, NAME_LIMIT)}"
+        if name == MAPPER_ELSE_OPTION:
+            if definition not in _NULLS:
+                yield f"{where}: must be null"
+        elif isinstance(definition, dict):
+            yield from _property_shapes(where, definition)
+        elif definition not in _NULLS:
+            yield f"{where}: must be an object of properties and their expressions, or null"
+
+
+def _property_shapes(where: str, definition: Mapping[str, object]) -> Iterator[str]:
+    for name, value in definition.items():
+        if value in _NULLS:
+            continue
+        here = f"{where}: {printable(name, NAME_LIMIT)}"
+        if name == MAPPER_ELSE_OPTION:
+            yield f"{here}: must be null"
+        elif name == MAPPER_KEY_PROPERTIES_OPTION:
+            if not isinstance(value, list) or not all(isinstance(key, str) for key in value):
+                yield f"{here}: must be a list of properties, or null"
+        elif not isinstance(value, str):
+            yield f"{here}: must be {'a string' if name.startswith('__') else _EXPRESSION}"
+
+
+def _batch_gaps(batches: Mapping[str, Any] | None) -> Iterator[str]:
+    """Yield a line for each part that batch files need and that is not given."""
+    for part, needed in (("encoding", "format"), ("storage", "root")):
+        if batches and not (batches.get(part) or {}).get(needed):
+            yield f"batch_config.{part}.{needed}: is required for batch files"
+
+
 def _mistake(error: ValidationError) -> str:
     if not error.path:  # the only thing that can be wrong with the whole is what it lacks
         return f"api_key: is required: {_EXPECTED['api_key']}"
@@ -182,7 +235,14 @@ def _mistake(error: ValidationError) -> str:
     if name in _EXPECTED:
         return f"{name}: must be {_EXPECTED[name]}"
     path = ".".join(printable(part, NAME_LIMIT) for part in error.path)
-    what = error.schema.get("description", "") if isinstance(error.schema, dict) else ""
-    types = error.schema.get("type", "") if isinstance(error.schema, dict) else ""
-    expected = " or ".join(types if isinstance(types, list) else [types]).strip()
-    return f"{path}: must be {expected or 'something else'}{f' ({what})' if what else ''}"
+    return f"{path}: must be {_expected(error)}"
+
+
+def _expected(error: ValidationError) -> str:
+    """Return what a setting of the SDK's own may be."""
+    rules = error.schema if isinstance(error.schema, dict) else {}
+    if "enum" in rules:
+        return " or ".join(f"`{value}`" for value in rules["enum"])
+    types = rules.get("type", [])
+    names = [_TYPES[name] for name in (types if isinstance(types, list) else [types])]
+    return " or ".join(name for name in names if name) or "something else"

@@ -129,7 +129,7 @@ with DAG(
 
 with DAG(
     "croct_history",
-    description="The first export, by intervals side by side: `airflow backfill create`",
+    description="The first export, by parallel intervals: `airflow backfill create`",
     doc_md="Each run loads one data interval, and keeps no state: run it again to load it again.",
     schedule=CronDataIntervalTimetable(
         INTERVALS[variable("croct_history_interval", "month")], timezone="UTC"

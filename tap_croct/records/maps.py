@@ -6,10 +6,16 @@ import ast
 import fnmatch
 from typing import TYPE_CHECKING, Any
 
+from singer_sdk.exceptions import MapExpressionError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from singer_sdk.mapper import CustomStreamMap
+
 _WHOLE_RECORD = {"_", "record"}
+_WITHOUT_DATA = (AttributeError, TypeError)
+"""Errors whose text names types only: that of others may quote a person's data."""
 
 
 def properties_used(stream_maps: Mapping[str, Any], stream: str) -> set[str] | None:
@@ -28,6 +34,25 @@ def properties_used(stream_maps: Mapping[str, Any], stream: str) -> set[str] | N
                 if isinstance(expression, str):
                     used |= {name, *_names(expression)}
     return None if used & _WHOLE_RECORD else used
+
+
+def failed_expression(stream_map: CustomStreamMap, error: Exception) -> MapExpressionError:
+    """Return the error of an expression that fails on a record.
+
+    Args:
+        stream_map: The stream map; the expression that it evaluated last is the one that failed.
+        error: What it raised. Its text is given only where it can't quote a person's data.
+    """
+    why = type(error).__name__
+    if isinstance(error, MapExpressionError):
+        why = str(error.__cause__ or error)
+    elif isinstance(error, _WITHOUT_DATA):
+        why = f"{why}: {error}"
+    message = (
+        f"{stream_map.stream_alias}: the stream map `{stream_map.expr_evaluator.expr}` fails on a "
+        f"record: {why}. A property may be null or missing: `… if … else None`"
+    )
+    return MapExpressionError(message)
 
 
 def _names(expression: str) -> Iterator[str]:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Raw
-from singer_sdk.exceptions import MapExpressionError, SingerSDKError
 from singer_sdk.mapper import CustomStreamMap, RemoveRecordTransform
 
 from tap_croct.decoding import decode, decode_column, milliseconds, unreadable
@@ -16,7 +15,7 @@ from tap_croct.errors import UnreadableError
 from tap_croct.records.additional import Unknown, move_undeclared
 from tap_croct.records.flattening import Flattener, decode_nested
 from tap_croct.records.keys import ensure_keys
-from tap_croct.records.maps import properties_used
+from tap_croct.records.maps import failed_expression, properties_used
 from tap_croct.records.moments import convert_times, time_paths
 from tap_croct.records.selection import deselected, leave_out
 from tap_croct.schemas import ADDITIONAL
@@ -30,9 +29,6 @@ if TYPE_CHECKING:
     from tap_croct.export import ExportedPage
 
 Row = dict[str, Any]
-
-_HARMLESS = (AttributeError, TypeError)
-"""Errors whose text names types only: that of others may quote a person's data."""
 
 
 @dataclass(frozen=True)
@@ -208,12 +204,6 @@ class _Mapping:
             return rows
         try:
             mapped = [self._custom.transform(row) for row in rows]
-        except SingerSDKError:
-            raise
-        except Exception as error:  # noqa: BLE001 - an expression can fail in any way
-            what = type(error).__name__
-            if isinstance(error, _HARMLESS):
-                what = f"{what}: {error}"
-            message = f"a stream map of {self.stream} fails on a value ({what})"
-            raise MapExpressionError(message) from None
+        except Exception as error:  # noqa: BLE001 - an expression can raise anything
+            raise failed_expression(self._custom, error) from None
         return [record for record in mapped if record is not None]

@@ -54,22 +54,29 @@ class Jsonl(Pipe):
         settings = {"destination_path": str(folder), "do_timestamp_file": False}
         super().__init__(folder, "target-jsonl", settings)
 
+    def lines(self) -> dict[str, list[Record]]:
+        """Return the records of each stream, as they were written."""
+        texts = {
+            stream: (self.folder / f"{stream}.jsonl").read_text(encoding="utf-8")
+            for stream in STREAMS
+        }
+        return {
+            stream: [json.loads(line) for line in text.split("\n") if line]
+            for stream, text in texts.items()
+        }
+
     def tables(self) -> Tables:
-        tables = {}
-        for stream in STREAMS:
-            lines = (self.folder / f"{stream}.jsonl").read_text(encoding="utf-8").split("\n")
-            tables[stream] = by_key(stream, [json.loads(line) for line in lines if line])
-        return tables
+        return {stream: by_key(stream, records) for stream, records in self.lines().items()}
 
 
 class DuckDB(Pipe):
     """target-duckdb: upserts; stores null for an empty text."""
 
-    def __init__(self, folder: Path, **settings: Any) -> None:
+    def __init__(self, folder: Path, environment: str = "target-duckdb", **settings: Any) -> None:
         """Write into a database file in a folder."""
         self.file = str(folder / "warehouse.duckdb")
         config = {"filepath": self.file, "default_target_schema": "croct", **settings}
-        super().__init__(folder, "target-duckdb", config)
+        super().__init__(folder, environment, config, program="target-duckdb")
 
     def tables(self) -> Tables:
         return {stream: by_key(stream, self._records(stream)) for stream in STREAMS}
@@ -169,14 +176,16 @@ class S3Jsonl(Pipe):
             for key, body in self.server.objects(self.bucket).items()
         }
 
-    def tables(self) -> Tables:
+    def lines(self) -> dict[str, list[Record]]:
+        """Return the records of each stream, of all objects."""
         objects = self.objects()
         return {
-            stream: by_key(
-                stream, [r for key, rs in objects.items() if key.startswith(stream) for r in rs]
-            )
+            stream: [r for key, rs in objects.items() if key.startswith(stream) for r in rs]
             for stream in STREAMS
         }
+
+    def tables(self) -> Tables:
+        return {stream: by_key(stream, records) for stream, records in self.lines().items()}
 
 
 class S3Server:

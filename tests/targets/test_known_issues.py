@@ -6,7 +6,8 @@ import json
 import subprocess
 import time
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from packaging.requirements import Requirement
@@ -14,12 +15,11 @@ from packaging.requirements import Requirement
 from dev.environments import environment
 from dev.expected import KEYS, STREAMS, expected_records
 from dev.running import clean_environment, run_tap, write
+from tests.support import duck
 from tests.support.loaded import DuckDB, Jsonl, PostgresTarget, S3Jsonl
 from tests.support.pipes import Pipe
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from dev.postgres import Postgres
     from dev.running import Output
     from dev.sandbox import Sandbox
@@ -74,6 +74,43 @@ def test_pipelinewise_postgres_stores_a_line_break_as_two_characters(
         assert [title for title in titles if title] == [stored]
 
 
+class TestFirstRecordOfABatch:
+    """target-duckdb 0.8.0 has DuckDB guess whether a CSV file without a header has one."""
+
+    TEXTS: ClassVar[dict[str, Any]] = {
+        "users": {"__else__": None, "userId": "userId", "email": "email"}
+    }
+
+    def lost(self, target: DuckDB, sandbox: Sandbox, **settings: Any) -> list[int]:
+        """Return the positions of the users that are not in the warehouse."""
+        target.run(sandbox.config(**settings))
+        (rows,) = duck.query(Path(target.file), "select userid from croct.users")
+        found = {row["userid"] for row in rows}
+        wanted = [user["userId"] for user in sandbox.world.items("users")]
+        return [number for number, key in enumerate(wanted) if key not in found]
+
+    def test_a_newer_duckdb(self, sandbox: Sandbox, tmp_path: Path) -> None:
+        target = DuckDB(tmp_path, environment="target-duckdb-newer", batch_size_rows=5)
+        assert {number % 5 for number in self.lost(target, sandbox)} == {0}
+
+    @pytest.mark.parametrize("column_of_times", [False, True])
+    def test_only_texts(self, sandbox: Sandbox, tmp_path: Path, column_of_times: bool) -> None:  # noqa: FBT001
+        target = DuckDB(tmp_path, batch_size_rows=5, add_metadata_columns=column_of_times)
+        lost = self.lost(target, sandbox, stream_maps=self.TEXTS)
+        assert {number % 5 for number in lost} == (set() if column_of_times else {0})
+
+
+def test_postgres_does_not_change_the_type_of_a_column(
+    sandbox: Sandbox, tmp_path: Path, database: Postgres
+) -> None:
+    """Flattened, `additionalProperties` and free maps are texts; unflattened, objects."""
+    target = PostgresTarget(tmp_path, database, "retyped")
+    target.run(sandbox.config())
+    done = target.load(run_tap(tmp_path, sandbox.config(**FLAT)).stdout)
+    assert done.returncode != 0
+    assert "Altering columns is not supported" in done.stderr.decode()
+
+
 class TestCsv:
     """Overwrites its files on every run, unless their names have the time."""
 
@@ -104,7 +141,6 @@ class TestBatchFiles:
     @pytest.fixture
     def output(self, sandbox: Sandbox, tmp_path: Path) -> Output:
         root = tmp_path / "batches"
-        root.mkdir()
         batches = {
             "encoding": {"format": "jsonl", "compression": "gzip"},
             "storage": {"root": f"file://{root}"},
@@ -121,6 +157,7 @@ class TestBatchFiles:
             for record in expected_records(sandbox.world, stream):
                 row = tables[stream][record[KEYS[stream]]]
                 assert {name: row[name] for name in record} == record
+        assert list((tmp_path / "batches").iterdir())  # nobody removes them
 
     def test_csv(self, output: Output, sandbox: Sandbox, tmp_path: Path) -> None:
         config = {"output_path": str(tmp_path), "file_naming_scheme": "{stream_name}.csv"}
@@ -128,6 +165,7 @@ class TestBatchFiles:
         for stream in STREAMS:
             lines = (tmp_path / f"{stream}.csv").read_text(encoding="utf-8").splitlines()
             assert len(lines) - 1 == len(sandbox.world.items(stream))
+        assert list((tmp_path / "batches").iterdir())
 
     def test_the_others(
         self, output: Output, tmp_path: Path, database: Postgres, s3: S3Server

@@ -8,7 +8,7 @@ import pytest
 
 from dev.expected import KEYS, STREAMS
 from tests.support import odd
-from tests.support.loaded import PostgresTarget, S3Jsonl
+from tests.support.loaded import Jsonl, PostgresTarget, S3Jsonl
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,6 +45,17 @@ def test_s3(sandbox: Sandbox, tmp_path: Path, s3: S3Server) -> None:
                 found |= {record[KEYS[stream]]: record for record in after[key]}
         wanted = odd.wanted(sandbox.world, stream)
         assert {k: {**dict.fromkeys(wanted[k]), **record} for k, record in found.items()} == wanted
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "s3"])
+def test_lines_that_are_flat(sandbox: Sandbox, tmp_path: Path, s3: S3Server, kind: str) -> None:
+    """Line by line what the tap put out; how the tap flattens is tested without a target."""
+    odd.add(sandbox.world)
+    target = Jsonl(tmp_path) if kind == "jsonl" else S3Jsonl(tmp_path, s3, "flat")
+    output = target.run(sandbox.config(flattening_enabled=True, flattening_max_depth=3))
+    loaded = target.lines()
+    for stream in STREAMS:
+        assert loaded[stream] == output.records(stream)
 
 
 @pytest.mark.xdist_group("postgres")

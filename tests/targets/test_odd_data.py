@@ -59,7 +59,7 @@ def test_jsonl(sandbox: Sandbox, tmp_path: Path) -> None:
 
 
 def test_duckdb(sandbox: Sandbox, tmp_path: Path) -> None:
-    odd.add(sandbox.world)
+    odd.add(sandbox.world, nul=True)
     target = DuckDB(tmp_path)
     target.run(sandbox.config())
     compare(target.tables(), sandbox, empty=None)
@@ -103,6 +103,18 @@ def test_pipelinewise_postgres(sandbox: Sandbox, tmp_path: Path, database: Postg
     target = PostgresTarget(tmp_path, database, "odd_pw", "pipelinewise-target-postgres")
     target.run(sandbox.config())
     compare(target.tables(), sandbox)
+
+
+@pytest.mark.xdist_group("postgres")
+def test_nul_in_pipelinewise_postgres(sandbox: Sandbox, tmp_path: Path, database: Postgres) -> None:
+    odd.add(sandbox.world, nul=True)
+    target = PostgresTarget(tmp_path, database, "nul_pw", "pipelinewise-target-postgres")
+    done = target.load(run_tap(tmp_path, sandbox.config()).stdout)
+    assert done.returncode != 0
+    assert JSON_ERROR in done.stderr.decode()
+    target = PostgresTarget(tmp_path, database, "no_nul_pw", "pipelinewise-target-postgres")
+    target.run(sandbox.config(replace_nul_characters=True))
+    compare(target.tables(), sandbox, nul="�")
 
 
 def test_csv(sandbox: Sandbox, tmp_path: Path) -> None:

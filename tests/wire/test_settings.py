@@ -91,8 +91,31 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
     ({"max_retries": "many"}, ["max_retries: must be an integer of at least 0"]),
     ({"user_agent": ""}, [f"user_agent: {HEADER}"]),
     ({"user_agent": "a\nb"}, [f"user_agent: {HEADER}"]),
-    ({"stream_maps": "users"}, ["stream_maps: must be object"]),
-    ({"flattening_enabled": "perhaps"}, ["flattening_enabled: must be boolean"]),
+    ({"stream_maps": "users"}, ["stream_maps: must be a JSON object"]),
+    ({"stream_maps": {"__else__": "yes"}}, ["stream_maps: __else__: must be null"]),
+    ({"stream_maps": {"users": ["email"]}}, ["stream_maps: users: must be an object of"]),
+    (
+        {"stream_maps": {"users": {"email": 5, "__else__": 1, "__key_properties__": "x"}}},
+        [
+            "stream_maps: users: email: must be an expression (a string) or null",
+            "stream_maps: users: __else__: must be null",
+            "stream_maps: users: __key_properties__: must be a list of properties, or null",
+        ],
+    ),
+    ({"stream_maps": {"a": {"__source__": 5}}}, ["stream_maps: a: __source__: must be a string"]),
+    ({"flattening_enabled": "perhaps"}, ["flattening_enabled: must be true or false"]),
+    ({"flattening_max_depth": "deep"}, ["flattening_max_depth: must be an integer"]),
+    (
+        {"batch_config": {"encoding": {"format": "csv"}}},
+        ["batch_config.encoding.format: must be `jsonl`"],
+    ),
+    (
+        {"batch_config": {"batch_size": 5, "encoding": {"compression": "gzip"}}},
+        [
+            "batch_config.encoding.format: is required for batch files",
+            "batch_config.storage.root: is required for batch files",
+        ],
+    ),
     (
         {"page_size": 0, "time_unit": "s", "max_retries": -1},
         ["max_retries: must be", "page_size: must be", "time_unit: must be"],
@@ -302,10 +325,10 @@ class TestEnvironment:
             output,
             [
                 'event_types: "pageOpend" is not an event type; did you mean "pageOpened"',
-                "flattening_enabled: must be boolean",
+                "flattening_enabled: must be true or false",
                 "page_size: must be an integer",
                 "request_timeout: must be a number",
-                "stream_maps: must be object",
+                "stream_maps: must be a JSON object",
             ],
         )
         assert sandbox.requests == []
