@@ -12,7 +12,9 @@ import signal
 import subprocess
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import requests
 
 from dev.environments import ROOT, environment
 from dev.processes import descendants, free_port, wait_until
@@ -66,8 +68,10 @@ class Airflow:
             "AIRFLOW__API__PORT": str(free_port()),
             "AIRFLOW__API__HOST": "127.0.0.1",
             "AIRFLOW__API__WORKERS": "1",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
             "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
             "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600",  # the files don't change
             "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
             "NO_COLOR": "1",
@@ -171,6 +175,24 @@ class Airflow:
         )  # fmt: skip
         assert not check or done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
         return done.stdout + done.stderr
+
+    def ask(self, method: str, path: str, body: dict[str, Any]) -> None:
+        """Ask the API server for something: a tenth of the time that a command takes to start.
+
+        Args:
+            method: Such as `POST`.
+            path: Such as `dags/croct/dagRuns`.
+            body: What is sent, as JSON.
+
+        Raises:
+            requests.HTTPError: If it is refused.
+        """
+        server = f"http://127.0.0.1:{self.variables['AIRFLOW__API__PORT']}"
+        token = requests.get(f"{server}/auth/token", timeout=60).json()["access_token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        requests.request(
+            method, f"{server}/api/v2/{path}", json=body, headers=headers, timeout=60
+        ).raise_for_status()
 
     def _shell(self, command: str) -> list[str]:
         prepare = f'PATH="{self.bin}:$PATH"; set -a; . "{ENV_FILE}"; set +a'
