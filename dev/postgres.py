@@ -1,9 +1,10 @@
-"""A PostgreSQL server of one's own, in a folder, until it is no longer needed."""
+"""A PostgreSQL server of one's own, until it is no longer needed."""
 
 from __future__ import annotations
 
 import json
 import subprocess
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ PG_SERVER = Path(__file__).parent / "pg_server.py"
 
 
 class Postgres:
-    """A PostgreSQL server of the test's own."""
+    """A running server, and what to ask it."""
 
     def __init__(self, uri: str) -> None:
         """Take a server's URI."""
@@ -57,13 +58,21 @@ class Postgres:
 
 
 @contextmanager
-def postgres(folder: Path) -> Iterator[Postgres]:
-    """Start a server; stop it in the end."""
+def postgres() -> Iterator[Postgres]:
+    """Start a server with an empty database in a temporary folder; stop it in the end."""
     python = environment("postgres") / "python"
+    # A socket's path may not be long; the server runs as another user if this is root.
+    with tempfile.TemporaryDirectory(prefix="pg") as folder:
+        Path(folder).chmod(0o755)
+        with _serve([python, PG_SERVER, Path(folder) / "data"]) as server:
+            yield server
+
+
+@contextmanager
+def _serve(command: list[Path]) -> Iterator[Postgres]:
     with subprocess.Popen(
-        [python, PG_SERVER, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL, text=True,
-    ) as server:  # fmt: skip
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as server:
         assert server.stdin is not None
         assert server.stdout is not None
         try:

@@ -19,12 +19,13 @@ from contextlib import ExitStack
 from datetime import datetime, timezone
 from pathlib import Path
 
-from dev.airflow import Airflow, descendants, wait_until
+from dev.airflow import Airflow
 from dev.comparison import postgres_differences
 from dev.environments import ROOT, environment
 from dev.expected import STREAMS, moment
 from dev.meltano_project import MeltanoProject
 from dev.postgres import Postgres, postgres
+from dev.processes import descendants, wait_until
 from dev.running import TAP, clean_environment, write
 from dev.sandbox import Sandbox, Switches, World
 from dev.sandbox.world import BEGINNING, DAY
@@ -35,7 +36,7 @@ PAGE_SIZE = 5
 """Small, so that a small history has many pages: its time is the API's latency, as with a large one."""
 
 LEAST = 2.8
-"""How much as fast four intervals at a time have to be as one."""
+"""How many times as fast as one interval at a time four have to be."""
 
 
 def say(text: str) -> None:
@@ -48,8 +49,7 @@ class Scale:
     def __init__(self, stack: ExitStack) -> None:
         """Start everything; it stops with the stack."""
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="scale")))
-        folder.chmod(0o755)  # PostgreSQL runs as another user, if this is root
-        self.database: Postgres = stack.enter_context(postgres(folder / "data"))
+        self.database: Postgres = stack.enter_context(postgres())
         self.pages = 0
         self.world = World(visits=0)
         while self.world.now < BEGINNING + INTERVALS * DAY:
@@ -146,8 +146,7 @@ def measure_loader(visits: int) -> None:
     """
     with tempfile.TemporaryDirectory(prefix="scale") as name, ExitStack() as stack:
         folder = Path(name)
-        folder.chmod(0o755)
-        database = stack.enter_context(postgres(folder / "data"))
+        database = stack.enter_context(postgres())
         sandbox = stack.enter_context(Sandbox(World(visits=visits)))
         events = len(sandbox.world.items("events"))
         messages = folder / "messages.jsonl"

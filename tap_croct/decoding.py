@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _CHECK_SIZE = 1 << 12  # bytes
+_MARGIN = 30  # levels: how deep values may be nested depends on how many calls are under way
 _SURROGATE = re.compile(rb"\\u[dD]")
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
@@ -212,11 +213,12 @@ def unreadable(rows: Sequence[dict[str, Any]], key: str) -> str:
     Returns:
         Such as `the record items[3] (id "abc")`; `a record`, if all of them can be.
     """
-    for index, row in enumerate(rows):
-        try:
-            decode(row)
-        except (msgspec.MsgspecError, ArithmeticError, RecursionError):
-            return f"the record {named(index, key, encode(row[key]) if key in row else None)}"
+    for margin in (0, _MARGIN):
+        for index, row in enumerate(rows):
+            try:
+                decode(Raw(b"[" * margin + encode(row) + b"]" * margin))
+            except (msgspec.MsgspecError, ArithmeticError, RecursionError):
+                return f"the record {named(index, key, encode(row[key]) if key in row else None)}"
     return "a record"
 
 

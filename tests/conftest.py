@@ -1,4 +1,4 @@
-"""Fixtures: a sandbox on a free port, and a tap to run against it."""
+"""Fixtures: a sandbox on a free port, a tap to run against it, and servers to load into."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
+from dev.postgres import Postgres, postgres
 from dev.running import run_tap
 from dev.sandbox import Sandbox, Switches, World
 from tests.support.in_process import run_tap_in_process
+from tests.support.s3 import S3Server, s3_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -71,3 +73,15 @@ def tap(tmp_path: Path) -> Callable[..., Output]:
 def tap_process(tmp_path: Path) -> Callable[..., Output]:
     """Run the tap as a process of its own, in an empty folder."""
     return partial(run_tap, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def database() -> Iterator[Postgres]:
+    with postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    with s3_server() as server:
+        yield server

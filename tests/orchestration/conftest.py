@@ -1,31 +1,20 @@
-"""What the tests of schedulers share: a PostgreSQL server and an installed Meltano project."""
+"""What the tests of schedulers share: an installed Meltano project."""
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from dev.meltano_project import MeltanoProject
-from dev.postgres import Postgres, postgres
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
+    from dev.postgres import Postgres
     from dev.sandbox import Sandbox
 
     NewProject = Callable[[Sandbox], MeltanoProject]
-
-
-@pytest.fixture(scope="session")
-def database() -> Iterator[Postgres]:
-    # Not in pytest's own folder: a socket's path may not be long, nor root's alone.
-    with tempfile.TemporaryDirectory(prefix="pg") as folder:
-        Path(folder).chmod(0o755)
-        with postgres(Path(folder) / "data") as server:
-            yield server
 
 
 @pytest.fixture(scope="session")

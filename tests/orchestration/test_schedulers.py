@@ -14,10 +14,10 @@ import yaml
 from check_jsonschema import main as check_jsonschema  # type: ignore[import-untyped]
 from click.testing import CliRunner
 
-from dev.airflow import wait_until
 from dev.comparison import postgres_differences
 from dev.environments import ROOT, environment
 from dev.expected import STREAMS
+from dev.processes import wait_until
 from dev.running import write
 from dev.sandbox import Fault
 from dev.sandbox.world import BEGINNING, DAY

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import re
-import subprocess
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
-from dev.airflow import free_port, wait_until
 from dev.comparison import postgres_differences
-from dev.environments import environment
 from dev.expected import STREAMS
 from tests.orchestration.pages import block
 from tests.orchestration.shells import finish, shell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable
 
     from dev.meltano_project import MeltanoProject
     from dev.postgres import Postgres
     from dev.sandbox import Sandbox
+    from tests.support.s3 import S3Server
 
     NewProject = Callable[[Sandbox], MeltanoProject]
     Start = Callable[..., Sandbox]
@@ -37,32 +33,6 @@ def exports(containing: str) -> dict[str, str]:
     """Return the variables that the page sets for a kind of storage, without their comments."""
     lines = re.findall(r"^export (\w+)=(\S+)", block(PAGE, "bash", containing), re.MULTILINE)
     return {name: value.strip('"') for name, value in lines}
-
-
-@contextmanager
-def s3(folder: Path) -> Iterator[str]:
-    """Serve S3-compatible storage with an empty bucket `my-bucket`; yield its URL."""
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    python = environment("moto") / "python"
-    code = (
-        f"import boto3; boto3.client('s3', endpoint_url='{url}', region_name='us-east-1', "
-        "aws_access_key_id='one', aws_secret_access_key='two').create_bucket(Bucket='my-bucket')"
-    )
-    with (folder / "moto.log").open("wb") as log, subprocess.Popen(
-        [environment("moto") / "moto_server", "-H", "127.0.0.1", "-p", str(port)],
-        stdout=log, stderr=log,
-    ) as server:  # fmt: skip
-        try:
-            wait_until(
-                "the S3 server listens",
-                lambda: "Running on" in (folder / "moto.log").read_text(),
-                60,
-            )
-            subprocess.run([python, "-c", code], check=True)
-            yield url
-        finally:
-            server.terminate()
 
 
 def two_machines(
@@ -106,12 +76,12 @@ def test_postgresql(start: Start, new_project: NewProject, database: Postgres) -
     two_machines(start(visits=20), new_project, database, {name: state})
 
 
-def test_s3(start: Start, new_project: NewProject, database: Postgres, tmp_path: Path) -> None:
-    with s3(tmp_path) as url:
-        state = exports("MELTANO_STATE_BACKEND_URI")
-        assert len(state) == 4
-        state |= {name: "key" for name, value in state.items() if value == "…"}
-        state["MELTANO_STATE_BACKEND_S3_ENDPOINT_URL"] = url
-        sandbox = start(visits=20)
-        two_machines(sandbox, new_project, database, state)
-        at_the_same_time(sandbox, new_project, database, state)
+def test_s3(start: Start, new_project: NewProject, database: Postgres, s3: S3Server) -> None:
+    s3.make("my-bucket")
+    state = exports("MELTANO_STATE_BACKEND_URI")
+    assert len(state) == 4
+    state |= {name: "key" for name, value in state.items() if value == "…"}
+    state["MELTANO_STATE_BACKEND_S3_ENDPOINT_URL"] = s3.url
+    sandbox = start(visits=20)
+    two_machines(sandbox, new_project, database, state)
+    at_the_same_time(sandbox, new_project, database, state)

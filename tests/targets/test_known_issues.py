@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dev.postgres import Postgres
     from dev.running import Output
     from dev.sandbox import Sandbox
-    from tests.support.loaded import S3Server
+    from tests.support.s3 import S3Server
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("postgres")]
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from dev.postgres import Postgres
     from dev.sandbox import Sandbox
-    from tests.support.loaded import S3Server, Tables
+    from tests.support.loaded import Tables
+    from tests.support.s3 import S3Server
 
 pytestmark = pytest.mark.slow
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -14,6 +13,7 @@ import pytest
 from dev.expected import KEYS, STREAMS, by_key, expected_records, flatten
 from dev.warehouse import SCHEMAS, differences
 from tests.support.catalogs import catalog_of, select
+from tests.support.loaded import utc
 from tests.support.pipes import Pipe
 
 if TYPE_CHECKING:
@@ -157,8 +157,8 @@ class TestPostgres:
             row = by_id[record[KEYS[stream]]]
             for name, value in record.items():
                 stored = row[name]
-                if schemas_format(stream, name) == "date-time" and stored is not None:
-                    stored = _utc(stored)
+                if format_of(stream, name) == "date-time" and stored is not None:
+                    stored = utc(stored)
                 assert stored == value, (stream, record[KEYS[stream]], name)
 
     def test_twice_with_upserts(self, sandbox: Sandbox, tmp_path: Path, database: Postgres) -> None:
@@ -206,15 +206,9 @@ class TestPostgres:
             assert row["payload__product__displayPrice"] == product.get("displayPrice")
 
 
-def schemas_format(stream: str, name: str) -> str | None:
+def format_of(stream: str, name: str) -> str | None:
     schema: dict[str, Any] = SCHEMAS[stream]["properties"].get(name, {})
     return schema.get("format")
-
-
-def _utc(text: str) -> str:
-    """Format a time that is stored without its zone, or with its zone in words, as records do."""
-    time = datetime.fromisoformat(text).replace(tzinfo=None)
-    return time.isoformat(timespec="milliseconds") + "Z"
 
 
 class TestCsv:
@@ -233,5 +227,5 @@ class TestCsv:
                 for name, value in flatten(record, schema["properties"]).items():
                     cell = row[name]
                     if schema["properties"][name].get("format") and cell:
-                        cell = _utc(cell)
+                        cell = utc(cell)
                     assert cell == ("" if value is None else str(value)), (stream, name)

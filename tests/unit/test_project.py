@@ -98,3 +98,15 @@ def test_the_extra_is_the_one_of_the_sdk() -> None:
     assert PROJECT["project"]["optional-dependencies"] == {"faker": ["singer-sdk[faker]"]}
     assert "faker" in (metadata.metadata("singer-sdk").get_all("Provides-Extra") or ())
     assert "faker" in (metadata.metadata("tap-croct").get_all("Provides-Extra") or ())
+
+
+def test_the_image_gets_the_project_and_nothing_else() -> None:
+    """No secrets, states or environments; but all that installing the tap needs."""
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    everything, *kept = [line for line in lines if not line.startswith("#")]
+    assert everything == "*"
+    project = PROJECT["project"]
+    packages = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    needed = [project["readme"], *project["license-files"], *packages, "pyproject.toml"]
+    wanted = {f"!{name}" for name in (*needed, "meltano.yml", "orchestrate")}
+    assert {line for line in kept if line.startswith("!")} == wanted

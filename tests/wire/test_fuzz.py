@@ -12,16 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dev.expected import KEYS, ORDERS, STREAMS, moment
+from dev.expected import KEYS, ORDERS, STREAMS
 from dev.sandbox import Fault, Sandbox, World
 from dev.sandbox.world import METADATA
 from tap_croct import schemas
 from tap_croct.tap import TapCroct
+from tests.support.converted import SCHEMAS, record_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SCHEMAS = {"events": schemas.EVENT, "sessions": schemas.SESSION, "users": schemas.USER}
 PATHS = {"events": "/events", "sessions": "/session", "users": "/user"}
 
 text = st.text(st.characters(codec="utf-8"))  # every plane, controls, separators of lines
@@ -113,52 +113,11 @@ def normal(value: Any) -> Any:
     return value
 
 
-def wanted(stream: str, item: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
-    """Return what a record should be, written without the tap (but for the derived key)."""
-    result = json.loads(json.dumps(item))
-    if result.get(KEYS[stream]) in (None, ""):
-        result[KEYS[stream]] = record[KEYS[stream]]
-        assert len(record[KEYS[stream]]) == 36
-    paths = {"sessions": [("closeTime",), ("window", "start"), ("window", "end")]}.get(
-        stream, [("timestamp",), ("lastModifiedTime",), ("birthDate",)]
-    )
-    for *parents, name in paths:
-        holder: Any = result
-        for parent in parents:
-            holder = holder.get(parent) if isinstance(holder, dict) else None
-        if isinstance(holder, dict) and name in holder and name in _times(stream):
-            holder[name] = _time(holder[name])
-    if stream == "events":
-        payload = item.get("payload")
-        payload = payload if isinstance(payload, dict) else {}
-        added = {"eventType": payload.get("@type", payload.get("type")), "metadata": METADATA}
-        result |= {name: value for name, value in added.items() if result.get(name) is None}
-    if stream == "users":
-        for name in ("activities", "interests"):
-            if isinstance(result.get(name), str):
-                result[name] = [result[name]]
-    return result  # type: ignore[no-any-return]
-
-
-def _times(stream: str) -> set[str]:
-    return {
-        "events": {"timestamp"},
-        "sessions": {"closeTime", "start", "end"},
-        "users": {"lastModifiedTime", "birthDate"},
-    }[stream]
-
-
-def _time(value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return value
-    if isinstance(value, float):
-        if not value.is_integer() or abs(value) >= 1e20:
-            return None
-        value = int(value)
-    try:
-        return moment(value)
-    except OverflowError:
-        return None
+def wanted(stream: str, item: dict[str, Any]) -> dict[str, Any]:
+    """Return what the record of an item should be."""
+    given = json.loads(json.dumps(item), parse_float=Decimal)
+    record: dict[str, Any] = normal(record_of(stream, given, METADATA, SCHEMAS[stream]))
+    return record
 
 
 @pytest.mark.slow
@@ -179,7 +138,7 @@ def test_every_value_intact(served: Sandbox, stream: str, plain: bool) -> None: 
         records = [m["record"] for m in messages if m["type"] == "RECORD"]
         assert len(records) == len(items)
         for item, record in zip(items, records, strict=True):
-            assert record == normal(wanted(stream, item, record))
+            assert record == wanted(stream, item)
 
     check()
 

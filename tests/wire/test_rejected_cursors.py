@@ -183,10 +183,12 @@ def earlier(text: str, milliseconds: int) -> str:
     return moment(times.parse(text) - milliseconds)
 
 
-@pytest.mark.parametrize("status", [400, 404, 410, 422])
+@pytest.mark.parametrize(
+    "status", [400, *(pytest.param(status, marks=pytest.mark.slow) for status in (404, 410, 422))]
+)
 @pytest.mark.parametrize("hours", [0, 5, 24])
 def test_at_the_start(start: Start, tap: Tap, status: int, hours: int) -> None:
-    sandbox = start(visits=120)
+    sandbox = start(visits=70)
     state = tap(sandbox.config()).state
     sandbox.world.visits(5)
     sandbox.faults = [

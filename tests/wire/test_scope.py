@@ -44,7 +44,7 @@ class Bound(Sandbox):
         return body
 
 
-@pytest.fixture(params=["free", "bound"])
+@pytest.fixture(params=["free", pytest.param("bound", marks=pytest.mark.slow)])
 def api(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
     kind = Sandbox if request.param == "free" else Bound
     with kind(World(seed=2, visits=130), Switches()) as sandbox:
