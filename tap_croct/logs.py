@@ -84,14 +84,20 @@ def prepare(configure: Callable[[], Any], loggers: Iterable[str] = ()) -> Any:
 def last_word(logger: logging.Logger, lines: Iterable[str]) -> None:
     """Log an error, or write it to standard error where no handler takes it.
 
+    Nothing is logged after it: the thread that fetches pages may still be at work.
+
     Args:
         logger: The logger.
         lines: The lines that explain the error.
     """
     heard = _is_heard(logger)
+    logging.disable()
     for line in lines:
-        logger.error(line)
-        if not heard and sys.stderr is not None:
+        if heard:
+            logger.handle(
+                logger.makeRecord(logger.name, logging.ERROR, __file__, 0, line, (), None)
+            )
+        elif sys.stderr is not None:
             sys.stderr.write(f"tap-croct: {_clean(line)}\n")
 
 

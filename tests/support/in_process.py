@@ -136,6 +136,7 @@ def _logging_as_new() -> Iterator[None]:
             logger.handlers, logger.propagate, logger.disabled = handlers, propagate, disabled
         root.filters = filters
         logging.setLogRecordFactory(factory)
+        logging.disable(logging.NOTSET)
 
 
 def _loggers() -> list[logging.Logger]:

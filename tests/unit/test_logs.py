@@ -26,6 +26,7 @@ def _restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     redaction.redact(KEY)
     logs.clean_records()
     yield
+    logging.disable(logging.NOTSET)
     logging.setLogRecordFactory(factory)
     threading.excepthook = hook
 
@@ -140,5 +141,6 @@ def test_a_last_word_that_is_heard(capsys: pytest.CaptureFixture[str]) -> None:
     handler = logging.StreamHandler(text := io.StringIO())
     logger.addHandler(handler)
     logs.last_word(logger, ["one"])
+    logger.critical("too late")  # as of the thread that fetches
     assert text.getvalue() == "one\n"
     assert capsys.readouterr().err == ""
