@@ -134,6 +134,14 @@ class TestCsv:
         rows = sum(len(file.read_text(encoding="utf-8").splitlines()) - 1 for file in written)
         assert rows == (3 if files == 1 else len(sandbox.world.items("sessions")))
 
+    def test_nested_objects_are_not_json(self, sandbox: Sandbox, tmp_path: Path) -> None:
+        """They are as Python prints them, unless the tap flattens."""
+        config = {"output_path": str(tmp_path), "file_naming_scheme": "{stream_name}.csv"}
+        Pipe(tmp_path, "target-csv", config).run(sandbox.config())
+        text = (tmp_path / "events.csv").read_text(encoding="utf-8")
+        assert "'@type': 'orderPlaced'" in text
+        assert "Decimal('" in text
+
 
 class TestBatchFiles:
     """Who understands BATCH messages."""
