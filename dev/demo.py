@@ -10,12 +10,11 @@ import json
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
 
-from dev.environments import environment
+from dev.environments import ROOT, environment
 from dev.expected import STREAMS, expected_records
 from dev.running import clean_environment
 from dev.sandbox import Sandbox, World
@@ -24,7 +23,6 @@ from dev.warehouse import differences
 if TYPE_CHECKING:
     from dev.sandbox import Request
 
-ROOT = Path(__file__).parent.parent
 OUTPUT = ROOT / "output" / "demo"
 WAREHOUSE = OUTPUT / "warehouse.duckdb"
 VISITS = 250

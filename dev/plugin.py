@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 import textwrap
-from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from dev.environments import ROOT
+
 DEFINITION = ROOT / "plugins" / "extractors" / "tap-croct.yml"
 
 _HEAD = """\

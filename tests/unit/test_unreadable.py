@@ -17,9 +17,9 @@ def further_down(calls: int, function: Callable[[], Any]) -> Any:
 
 
 def test_near_the_limit_of_nesting() -> None:
-    """The step that failed was some calls further down, where less nesting is possible."""
+    """The step that failed was further down, where Python up to 3.11 takes less nesting."""
     failed = 0
-    for levels in range(600, 1000):
+    for levels in (*range(600, 1000), 100_000):
         value = Raw(b"[" * levels + b"]" * levels)
         rows = [{"id": Raw(b'"a"')}, {"id": Raw(b'"b"'), "payload": value}]
         try:
@@ -27,7 +27,7 @@ def test_near_the_limit_of_nesting() -> None:
         except RecursionError:
             failed += 1
             assert unreadable(rows, "id") == 'the record items[1] (id "b")'
-    assert failed > 20
+    assert failed
 
 
 def test_none_of_them() -> None:
