@@ -27,7 +27,7 @@ def quoted(performance: str) -> str:
     Returns:
         A table in Markdown; empty if nothing was measured yet.
     """
-    lines = [line.strip("| \n").split("|") for line in performance.splitlines() if "|" in line]
+    lines = [line.strip()[1:-1].split("|") for line in performance.splitlines() if "|" in line]
     table = {cells[0].strip(): [cell.strip() for cell in cells] for cells in lines}
     titles = [WAYS[row].title for row in _ROWS]
     if any(title not in table for title in titles):

@@ -9,6 +9,7 @@ Airflow variables, each of which can also be set in the environment (`AIRFLOW_VA
     croct_meltano           Meltano's program (meltano)
     croct_retries           how often a task that failed is tried again (5)
     croct_retry_seconds     pause before the first retry; it doubles with each (60)
+    croct_timeout_hours     after which a task that hangs is stopped, and tried again (24)
 """
 
 from __future__ import annotations
@@ -106,7 +107,8 @@ def variable(name: str, default: str) -> str:
     return str(Variable.get(name, default=default))
 
 
-RETRIES = {
+TRIES = {
+    "execution_timeout": timedelta(hours=float(variable("croct_timeout_hours", "24"))),
     "retries": int(variable("croct_retries", "5")),
     "retry_delay": timedelta(seconds=float(variable("croct_retry_seconds", "60"))),
     "retry_exponential_backoff": 2,
@@ -122,7 +124,7 @@ with DAG(
     catchup=False,
     allowed_run_types=["scheduled", "manual"],
     max_active_runs=1,
-    default_args=RETRIES,
+    default_args=TRIES,
     tags=["croct"],
 ):
     Pipeline(task_id="load", command=[MELTANO, "run", "tap-croct", TARGET])
@@ -138,7 +140,7 @@ with DAG(
     start_date=datetime(2999, 1, 1, tzinfo=timezone.utc),
     catchup=False,
     allowed_run_types=["scheduled", "backfill"],
-    default_args=RETRIES,
+    default_args=TRIES,
     tags=["croct"],
 ):
     Pipeline(

@@ -16,6 +16,7 @@ def test_the_quoted_rows() -> None:
     found = [[w.title, "1.00", "16.00", "1/16.0", "1/15", "49,800", "5,400", "9.2"]
              for w in WAYS.values()]  # fmt: skip
     found[0][5] = "50,123"
+    found[-1][6:] = ["", ""]  # as of a way that target-duckdb does not take
     page = bench.filled(quote.PERFORMANCE.read_text(), bench.table(bench.WAY_COLUMNS, found))
     text = quote.quoted(page)
     head, _, first, *rest = text.splitlines()
