@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from typing import TYPE_CHECKING, Any, cast
 
 from singer_sdk.singerlib import Catalog, Schema
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Mapping
 
+    from singer_sdk.mapper import PluginMapper
     from singer_sdk.singerlib import CatalogEntry
 
     from tap_croct.sync import CroctStream
@@ -61,8 +63,8 @@ def complete(
     """Complete a catalog: keys, replication method, and what an export cannot do without.
 
     The primary key, the replication key and `additionalProperties` stay declared, the keys also
-    selected. A stream is replicated by
-    the key that the API sorts it by, unless the catalog asks for the full table.
+    selected. A stream is replicated by the key that the API sorts it by, unless the catalog asks
+    for the full table.
 
     Args:
         catalog: The catalog; it is changed.
@@ -97,19 +99,41 @@ def is_selected(entry: CatalogEntry) -> bool:
     return entry.metadata.resolve_selection().get((), True)
 
 
-def for_stream_maps(catalog: Catalog) -> Catalog:
-    """Return a catalog that stream maps can be made of, whatever is selected.
-
-    A map needs the keys of its stream in the schema, and the schema of a stream that is not
-    selected is empty.
+def register(catalog: Catalog, mapper: PluginMapper) -> None:
+    """Make the stream maps of all streams, whatever is selected.
 
     Args:
         catalog: The catalog; it is not changed.
+        mapper: The SDK's mapper, which gets them.
+
+    Raises:
+        InputError: If flattening cuts the names of two columns to the same one.
+    """
+    try:
+        mapper.register_raw_streams_from_catalog(_mappable(catalog))
+    except ValueError as error:
+        if not str(error).startswith("Duplicate column"):
+            raise
+        message = (
+            f"{printable(error)}. `flattening_max_key_length` cuts the names of two columns to "
+            "the same one: set it higher"
+        )
+        raise InputError(message) from None
+
+
+def _mappable(catalog: Catalog) -> Catalog:
+    """Return a catalog in which all streams have at least their keys.
+
+    A map needs them in the schema, and the schema of a stream that is not selected is empty. It
+    gets no more than the keys: its other properties could stop the run.
     """
     result = Catalog(catalog)
     for name, entry in catalog.items():
         if not is_selected(entry):
+            properties = entry.schema.properties or {}
+            keys = {key: properties[key] for key in entry.key_properties or ()}
             result[name] = copy.copy(entry)
+            result[name].schema = dataclasses.replace(entry.schema, properties=keys)
             result[name].metadata = MetadataMapping()  # with no metadata, all is selected
     return result
 

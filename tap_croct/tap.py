@@ -148,7 +148,7 @@ class TapCroct(Tap):
 
         Raises:
             ConfigValidationError: If a stream map names what does not exist.
-            InputError: If the catalog cannot be used.
+            InputError: If the catalog cannot be used, or names of columns clash.
         """
         if self.input_catalog is not None:
             catalogs.complete(self.input_catalog, STREAMS, self.logger)
@@ -156,7 +156,7 @@ class TapCroct(Tap):
             self._check_stream_maps()
         # A copy: the mapper removes `__else__` from what it is given.
         self.mapper = PluginMapper(copy.deepcopy(dict(self.config)), self.logger)
-        self.mapper.register_raw_streams_from_catalog(catalogs.for_stream_maps(self.catalog))
+        catalogs.register(self.catalog, self.mapper)
 
     def _check_stream_maps(self) -> None:
         check = StreamMapCheck(self.config, self._mappable())

@@ -264,6 +264,20 @@ def test_a_stream_map_of_a_stream_that_is_not_selected(
     assert len(output.records("events")) == len(expected_records(sandbox.world, "events"))
 
 
+def test_names_of_columns_that_clash(sandbox: Sandbox, tap: Tap, tmp_path: Path) -> None:
+    """Cut to 25 characters, the names of two columns of events are the same."""
+    catalog = catalog_of(tmp_path)
+    select(catalog, "users", selected=True)
+    select(catalog, "events", selected=False)
+    short = {"flattening_enabled": True, "flattening_max_depth": 3, "flattening_max_key_length": 25}
+    output = tap(sandbox.config(**short), catalog=catalog)
+    assert output.code == 0, output.stderr
+    assert len(output.records("users")) == len(expected_records(sandbox.world, "users"))
+    output = tap(sandbox.config(**short))
+    assert output.code == 1
+    assert "`flattening_max_key_length` cuts the names of two columns" in output.last_line
+
+
 def test_a_catalog_without_metadata_selects_everything(
     sandbox: Sandbox, tap: Tap, tmp_path: Path
 ) -> None:
