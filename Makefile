@@ -45,7 +45,7 @@ bench-duckdb: .venv/ready  ## Measure three ways from the API into tables of Duc
 scale: .venv/ready  ## Measure how a first export gets faster with intervals in parallel
 	$(BIN)/python -m dev.scale
 
-reliability: .venv/ready  ## Count what faults, kills and odd inputs lose; takes long
+reliability: .venv/ready  ## Count what faults, kills and odd inputs lose
 	$(BIN)/python -m dev.reliability $(ARGS)
 
 dictionary: .venv/ready  ## Write docs/streams.md from the schemas

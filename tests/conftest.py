@@ -81,6 +81,13 @@ def database() -> Iterator[Postgres]:
         yield server
 
 
+@pytest.fixture
+def warehouse(database: Postgres) -> Postgres:
+    """The database without what other tests have loaded into the schema `croct`."""
+    database.execute("drop schema if exists croct cascade")
+    return database
+
+
 @pytest.fixture(scope="session")
 def s3() -> Iterator[S3Server]:
     with s3_server() as server:

@@ -45,12 +45,6 @@ def same(database: Postgres, sandbox: Sandbox) -> None:
         assert postgres_differences(database, sandbox.world, stream) == []
 
 
-@pytest.fixture
-def warehouse(database: Postgres) -> Postgres:
-    database.execute("drop schema if exists croct cascade")
-    return database
-
-
 def crontab(containing: str, folder: Path) -> str:
     """Return what cron runs, for a pipeline in a folder."""
     line = block(PAGE, "crontab", containing).strip()

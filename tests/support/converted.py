@@ -64,7 +64,9 @@ def record_of(stream: str, item: Json, metadata: object, schema: Json) -> Json:
     own = SCHEMAS[stream]["properties"]
     undeclared = [name for name in item if name not in {**own, **schema["properties"]}]
     if undeclared:
-        item[ADDITIONAL] = {name: item.pop(name) for name in undeclared}
+        item[ADDITIONAL] = _beside(
+            item.get(ADDITIONAL), {name: item.pop(name) for name in undeclared}
+        )
     return item
 
 
@@ -81,9 +83,17 @@ def declared(record: Json, columns: Json) -> Json:
     others = {name: value for name, value in record.items() if name not in columns}
     kept = {name: value for name, value in record.items() if name in columns}
     if others and ADDITIONAL in columns:
-        before = kept.get(ADDITIONAL)
-        kept[ADDITIONAL] = {**(before if isinstance(before, dict) else {}), **others}
+        kept[ADDITIONAL] = _beside(kept.get(ADDITIONAL), others)
     return kept
+
+
+def _beside(before: object, others: Json) -> Json:
+    """Return what was in `additionalProperties` before, and what moves there; nothing is lost."""
+    if before is None:
+        return others
+    if isinstance(before, dict) and before.keys().isdisjoint(others):
+        return {**before, **others}
+    return {ADDITIONAL: before, **others}
 
 
 def settled(record: Json, columns: Json) -> Json:

@@ -149,13 +149,15 @@ def test_duckdb(reader: Reader) -> None:
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("postgres")
-def test_postgresql(reader: Reader, database: Postgres) -> None:
-    reader.override("target-postgres", {"sqlalchemy_url": database.target_config["sqlalchemy_url"]})
-    reader.ask = database.query
+def test_postgresql(reader: Reader, warehouse: Postgres) -> None:
+    reader.override(
+        "target-postgres", {"sqlalchemy_url": warehouse.target_config["sqlalchemy_url"]}
+    )
+    reader.ask = warehouse.query
     follow(reader, "docs/postgresql.md")
     check_answers(reader.sandbox, reader.answers)
     for table, wanted in columns("docs/postgresql.md").items():
-        found = database.query(
+        found = warehouse.query(
             "select column_name, data_type from information_schema.columns "
             f"where table_schema = 'croct' and table_name = '{table}' "
             "and column_name not like '\\_sdc%'"
