@@ -6,6 +6,7 @@ Runs in the `dlt` environment.
 from __future__ import annotations
 
 import sys
+import tempfile
 
 import dlt  # type: ignore[import-not-found]
 from dlt.sources.helpers.rest_client import RESTClient  # type: ignore[import-not-found]
@@ -36,7 +37,10 @@ def main() -> None:
         for name, primary_key in STREAMS.items()
     ]
     pipeline = dlt.pipeline(
-        "croct", destination=dlt.destinations.duckdb("dlt.duckdb"), dataset_name="croct"
+        "croct",
+        pipelines_dir=tempfile.mkdtemp(dir="."),  # nothing is known of an earlier warehouse
+        destination=dlt.destinations.duckdb("dlt.duckdb"),
+        dataset_name="croct",
     )
     print(pipeline.run(resources))
 
