@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import pickle
 from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -44,6 +46,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
+@functools.cache
+def _world(seed: int, visits: int, ids: bool) -> bytes:  # noqa: FBT001
+    """Return a pickled world: to load it takes a tenth of the time of making it."""
+    return pickle.dumps(World(seed, visits, ids=ids))
+
+
 @pytest.fixture
 def start() -> Iterator[Callable[..., Sandbox]]:
     """Start sandboxes; all of them stop with the test."""
@@ -52,7 +60,7 @@ def start() -> Iterator[Callable[..., Sandbox]]:
         def _start(
             *, visits: int = 30, seed: int = 1, ids: bool = True, **switches: Any
         ) -> Sandbox:
-            world = World(seed, visits, ids=ids)
+            world = pickle.loads(_world(seed, visits, ids))  # noqa: S301
             return stack.enter_context(Sandbox(world, Switches(**switches)))
 
         yield _start
