@@ -87,8 +87,8 @@ def _is_time(value: object) -> bool:
 def validate(config: dict[str, Any], schema: dict[str, Any]) -> list[str]:
     """Check a configuration, fill in the defaults, and write what is equivalent in one way.
 
-    That is the URL's scheme in lower case, and expressions without spaces around them, which Python
-    would take for an indentation.
+    That is the URL's scheme in lower case, integers without a fraction (`24.0` is one to JSON
+    Schema), and expressions without spaces around them, which Python would take for an indentation.
 
     Args:
         config: The configuration; it is changed.
@@ -105,9 +105,10 @@ def validate(config: dict[str, Any], schema: dict[str, Any]) -> list[str]:
     validator = JSONSchemaValidator(schema, format_checker=_FORMATS)
     errors = sorted(validator.iter_errors(config), key=lambda error: [str(p) for p in error.path])
     mistakes = list(dict.fromkeys(_mistake(error) for error in errors))
-    mistakes = mistakes or list(_batch_gaps(config.get("batch_config")))
+    mistakes = mistakes or list(_batch_mistakes(config.get("batch_config")))
     if mistakes:
         return mistakes
+    config.update(_whole_numbers(config, schema))
     scheme, rest = config["api_url"].split(":", 1)
     config["api_url"] = f"{scheme.lower()}:{rest}"
     if "stream_maps" in config:
@@ -182,6 +183,16 @@ def guess(name: str, known: Iterable[str], similarity: float = _SIMILAR, prefix:
     return f"; did you mean {' or '.join(filter(None, [', '.join(names[:-1]), names[-1]]))}?"
 
 
+def _whole_numbers(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, int]:
+    """Return the settings that are integers, but written like `24.0`."""
+    rules = schema["properties"]
+    return {
+        name: int(value)
+        for name, value in config.items()
+        if isinstance(value, float) and "integer" in rules.get(name, {}).get("type", ())
+    }
+
+
 def _stripped(value: object) -> object:
     return value.strip() if isinstance(value, str) else value
 
@@ -215,11 +226,19 @@ def _property_shapes(where: str, definition: Mapping[str, object]) -> Iterator[s
             yield f"{here}: must be {'a string' if name.startswith('__') else _EXPRESSION}"
 
 
-def _batch_gaps(batches: Mapping[str, Any] | None) -> Iterator[str]:
-    """Yield a line for each part that batch files need and that is not given."""
+def _batch_mistakes(batches: Mapping[str, Any] | None) -> Iterator[str]:
+    """Yield a line for each mistake about batch files that the SDK's schema does not find.
+
+    It does not know `batch_size`: with a negative one, no file would hold the records.
+    """
+    if not batches:
+        return
     for part, needed in (("encoding", "format"), ("storage", "root")):
-        if batches and not (batches.get(part) or {}).get(needed):
+        if not (batches.get(part) or {}).get(needed):
             yield f"batch_config.{part}.{needed}: is required for batch files"
+    size = batches.get("batch_size")
+    if size is not None and (type(size) is not int or size < 1):
+        yield "batch_config.batch_size: must be an integer of at least 1"
 
 
 def _mistake(error: ValidationError) -> str:

@@ -26,6 +26,10 @@ KEY = "secret-key-5d41402abc"
 HEADER = "must be a non-empty string of printable ASCII characters"
 DATE = "must be a date or date-time such as 2026-01-31"
 URL = "must be a URL such as https://api.croct.io/export"
+BATCHES = {
+    "encoding": {"format": "jsonl", "compression": "gzip"},
+    "storage": {"root": "file:///dev/null/files"},
+}
 
 MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
     # the settings, and what the lines about them begin with
@@ -116,6 +120,13 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
             "batch_config.storage.root: is required for batch files",
         ],
     ),
+    *(
+        (
+            {"batch_config": {**BATCHES, "batch_size": size}},
+            ["batch_config.batch_size: must be an integer of at least 1"],
+        )
+        for size in (-1, 0, 2.5, "5", True)
+    ),
     (
         {"page_size": 0, "time_unit": "s", "max_retries": -1},
         ["max_retries: must be", "page_size: must be", "time_unit: must be"],
@@ -148,6 +159,28 @@ def test_a_wrong_setting_stops_the_run(
     output = tap({**sandbox.config(api_key=KEY), **settings})
     assert_mistakes(output, lines)
     assert sandbox.requests == []
+
+
+def test_whole_numbers_with_a_fraction_of_zero_are_integers(sandbox: Sandbox, tap: Tap) -> None:
+    """JSON Schema has it so, and some tools write all numbers like that."""
+    time = {"replication_key": "timestamp", "replication_key_value": "2026-01-02T12:00:00Z"}
+    output = tap(
+        sandbox.config(
+            lookback_hours=6.0,
+            page_size=7.0,
+            max_records=10.0,
+            max_retries=0.0,
+            flattening_enabled=True,
+            flattening_max_depth=1.0,
+            flattening_max_key_length=100.0,
+        ),
+        state={"bookmarks": {"events": time}},
+    )
+    assert output.code == 0, output.stderr
+    request = sandbox.pages("events")[-1]
+    assert request.param("pageSize") == "7"
+    assert request.param("start") == "1767333600000"  # 06:00
+    assert output.counts()["users"] == 14
 
 
 @pytest.mark.parametrize("option", ["--test", "--test=schema"])
