@@ -81,7 +81,8 @@ def parse(text: str) -> int:
 
     Returns:
         Milliseconds since the epoch; a fraction of a millisecond is rounded up, which is exact
-        for a bound between whole milliseconds.
+        for a bound between whole milliseconds. At most `LAST_MS`: the last microsecond of the
+        calendar often stands for "never".
 
     Raises:
         ValueError: If it is not a date.
@@ -91,7 +92,7 @@ def parse(text: str) -> int:
     if time.tzinfo is None:
         time = time.replace(tzinfo=timezone.utc)
     since = time.astimezone(timezone.utc).replace(tzinfo=None) - _EPOCH
-    return -(-since // timedelta(milliseconds=1))
+    return min(-(-since // timedelta(milliseconds=1)), LAST_MS)
 
 
 @dataclass(frozen=True)

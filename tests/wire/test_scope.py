@@ -329,3 +329,17 @@ def test_a_scope_that_cannot_be_read(sandbox: Sandbox, tap: Tap) -> None:
     assert output.code == 1
     assert "The state of users has a `scope` that cannot be read" in output.last_line
     assert sandbox.requests == []
+
+
+def test_an_end_date_that_stands_for_never(sandbox: Sandbox, tap: Tap) -> None:
+    """The last microsecond of the calendar, which is past its last whole millisecond."""
+    config = sandbox.config(end_date="9999-12-31T23:59:59.999999Z")
+    output = tap(config)
+    assert output.code == 0, output.stderr
+    for stream in STREAMS:
+        assert output.records(stream) == expected_records(sandbox.world, stream)
+    scope = output.state["bookmarks"]["events"]["scope"]
+    assert scope["end_date"] == "9999-12-31T23:59:59.999Z"
+    again = tap(config, state=output.state)
+    assert again.stderr.count("resumes from the cursor") == 3
+    assert again.counts() == dict.fromkeys(STREAMS, 0)
