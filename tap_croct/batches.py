@@ -33,8 +33,11 @@ class BatchWriter:
 
         Args:
             tap: Name of the tap, for the names of the files.
-            config: Encoding, storage and batch size.
+            config: Encoding, storage and batch size; where it does not say how JSON Lines are
+                compressed, it is made to say gzip: a target goes by what the message says.
         """
+        if config.encoding.format == "jsonl" and config.encoding.compression is None:
+            config.encoding.compression = "gzip"
         self._tap = tap
         self.config = config
         """Encoding, storage and batch size."""
@@ -86,11 +89,12 @@ class BatchWriter:
             for manifest in encoder.get_batches(records):
                 yield from manifest
             return
+        packed = config.encoding.compression == "gzip"
         for start in range(0, len(lines), config.batch_size):
             self._count += 1
             part = f"{self._tap}--{_FORBIDDEN.sub('_', stream)}-{self._run}-{self._count}"
-            name = f"{config.storage.prefix or ''}{part}.json.gz"
+            name = f"{config.storage.prefix or ''}{part}.json{'.gz' if packed else ''}"
             content = b"\n".join([*lines[start : start + config.batch_size], b""])
             with config.storage.open(name, "wb") as file:
-                file.write(gzip.compress(content, _LEVEL))
+                file.write(gzip.compress(content, _LEVEL) if packed else content)
             yield str(config.storage.get_url(name))

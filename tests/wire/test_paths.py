@@ -6,6 +6,7 @@ import copy
 import gzip
 import hashlib
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 from urllib.request import url2pathname
@@ -20,7 +21,6 @@ from tests.support.catalogs import catalog_of, select
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from dev.sandbox import Sandbox
 
@@ -284,6 +284,27 @@ class TestBatch:
         for stream in STREAMS:
             assert self.read(output, stream) == expected_records(sandbox.world, stream)
         assert output.state == tap(sandbox.config()).state
+
+    @pytest.mark.parametrize("compression", ["gzip", "none", None])
+    def test_the_message_says_how_to_read_the_files(
+        self, sandbox: Sandbox, tap: Tap, tmp_path: Path, compression: str | None
+    ) -> None:
+        """A target unpacks what the message calls gzip, and nothing else."""
+        config = self.config(sandbox, tmp_path / "files")
+        given = {} if compression is None else {"compression": compression}
+        config["batch_config"]["encoding"] = {"format": "jsonl", **given}
+        output = tap(config)
+        assert output.code == 0, output.stderr
+        found = []
+        for message in output.of("BATCH"):
+            packed = message["encoding"]["compression"] == "gzip"
+            assert packed == (compression != "none")
+            for url in message["manifest"] if message["stream"] == "events" else ():
+                content = Path(url2pathname(urlparse(url).path)).read_bytes()
+                assert url.endswith(".json.gz" if packed else ".json")
+                lines = (gzip.decompress(content) if packed else content).splitlines()
+                found += [json.loads(line) for line in lines]
+        assert found == expected_records(sandbox.world, "events")
 
     def test_selection_and_stream_maps_hold(
         self, sandbox: Sandbox, tap: Tap, tmp_path: Path
