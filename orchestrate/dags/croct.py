@@ -97,7 +97,7 @@ class Pipeline(BaseOperator):
         return lines[-1] if lines else "No output"
 
     def on_kill(self) -> None:
-        """Stop tap and target in order; the tap then writes its state."""
+        """Stop tap and target; the next run resumes after the last state that was stored."""
         if self.process:
             os.killpg(self.process.pid, signal.SIGTERM)
 
