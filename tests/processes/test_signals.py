@@ -1,4 +1,4 @@
-"""A run that is cut ends at once, on a whole line, and the next one goes on."""
+"""A run that is cut ends at once, on a whole line, and the next one resumes."""
 
 from __future__ import annotations
 

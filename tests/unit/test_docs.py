@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import re
 
-from check_jsonschema import main as check_jsonschema  # type: ignore[import-untyped]
-from click.testing import CliRunner
-
 from dev.environments import ROOT
 from dev.expected import STREAMS
 from tests.support.documents import columns
@@ -17,13 +14,6 @@ def test_links_lead_somewhere() -> None:
         for link in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
             if "://" not in link:
                 assert (page.parent / link).exists(), (page, link)
-
-
-def test_the_workflow_is_valid() -> None:
-    workflow = ROOT / ".github" / "workflows" / "ci.yml"
-    arguments = ["--builtin-schema", "vendor.github-workflows", str(workflow)]
-    result = CliRunner().invoke(check_jsonschema, arguments)
-    assert result.exit_code == 0, result.output
 
 
 def test_the_pages_name_every_column() -> None:

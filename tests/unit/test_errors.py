@@ -8,7 +8,7 @@ import pytest
 import requests
 from requests.exceptions import ProxyError, SSLError
 
-from tap_croct.errors import RetriableError, describe, retry_after
+from tap_croct.errors import RetriableError, describe
 from tap_croct.tap import TapCroct
 
 
@@ -30,39 +30,6 @@ class TestPauses:
 
     def test_what_the_api_asks_for_wins(self) -> None:
         assert self.pauses(RetriableError("x", 599.0), RetriableError("x", 61.5)) == [599.0, 61.5]
-
-
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({}, None),
-        ({"Retry-After": "600"}, 600),
-        ({"Retry-After": " 7 "}, 7),
-        ({"Retry-After": "soon"}, None),
-        ({"Retry-After": "-1"}, None),
-        ({"Retry-After": "1.5"}, None),
-        ({"Retry-After": "²"}, None),
-        (
-            {
-                "Retry-After": "Wed, 21 Oct 2015 07:28:10 GMT",
-                "Date": "Wed, 21 Oct 2015 07:28:00 GMT",
-            },
-            10,
-        ),
-        ({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0),
-        (
-            {
-                "Retry-After": "Wed, 21 Oct 2015 07:28:10 -0000",
-                "Date": "nonsense",
-            },
-            0,
-        ),
-    ],
-)
-def test_how_retry_after_is_read(headers: dict[str, str], seconds: float | None) -> None:
-    response = requests.Response()
-    response.headers.update(headers)
-    assert retry_after(response) == seconds
 
 
 @pytest.mark.parametrize(

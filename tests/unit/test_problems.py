@@ -50,13 +50,14 @@ def test_retry_after(value: str, seconds: float | None) -> None:
     assert retry_after(answer) == seconds
 
 
-def test_retry_after_with_an_impossible_date_of_the_answer() -> None:
-    answer = response(
-        429,
-        Retry_After="Mon, 23 Nov 1990 10:00:00 GMT",
-        Date="Mon, 99 Nov 2026 10:00:00 +9999999999",
-    )
+@pytest.mark.parametrize("date", [{}, {"Date": "Mon, 99 Nov 2026 10:00:00 +9999999999"}], ids=str)
+def test_retry_after_without_a_possible_date_of_the_answer(date: dict[str, str]) -> None:
+    answer = response(429, Retry_After="Mon, 23 Nov 1990 10:00:00 GMT", **date)
     assert retry_after(answer) == 0
+
+
+def test_no_retry_after() -> None:
+    assert retry_after(response(429)) is None
 
 
 BODIES: list[tuple[Any, str]] = [

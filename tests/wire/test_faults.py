@@ -84,7 +84,7 @@ def test_retries_run_out(sandbox: Sandbox, tap: Tap) -> None:
     assert "Traceback" not in output.stderr
     assert output.counts()["events"] == 50
     again = tap(sandbox.config(max_retries=0), state=output.state)
-    assert again.code == 1  # it goes on with the failing page
+    assert again.code == 1  # it resumes with the failing page
     assert again.counts()["events"] == 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -202,21 +201,6 @@ def test_a_catalog_without_keys_on_purpose(sandbox: Sandbox, tap: Tap, tmp_path:
     assert schema["key_properties"] == []
 
 
-@pytest.mark.parametrize("where", ["the entry", "the metadata"])
-def test_a_full_table(sandbox: Sandbox, tap: Tap, tmp_path: Path, where: str) -> None:
-    catalog = catalog_of(tmp_path)
-    select(catalog, "events", selected=True)
-    entry = catalog["streams"][0]
-    if where == "the entry":
-        entry["replication_method"] = "FULL_TABLE"
-    else:
-        root(entry)["forced-replication-method"] = "FULL_TABLE"
-    state = tap(sandbox.config(), catalog=catalog).state
-    assert state.get("bookmarks", {}).get("events", {}) == {}
-    output = tap(sandbox.config(), catalog=catalog, state=bookmarks(cursor="x"))
-    assert output.records("events") == expected_records(sandbox.world, "events")
-
-
 @pytest.mark.parametrize("keys", [["userId"], ["id", "timestamp"]])
 def test_keys_of_the_metadata(sandbox: Sandbox, tap: Tap, tmp_path: Path, keys: list[str]) -> None:
     catalog = catalog_of(tmp_path)
@@ -342,4 +326,4 @@ def test_files_that_are_not_there(sandbox: Sandbox, tap: Tap) -> None:
         assert output.code == 2
         assert "nowhere.json" in output.stderr
         assert "Traceback" not in output.stderr
-    assert json.dumps(sandbox.requests) == "[]"
+    assert sandbox.requests == []
