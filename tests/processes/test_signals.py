@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,23 +18,11 @@ from dev.sandbox import Fault, Sandbox
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
+    from pathlib import Path
 
     Start = Callable[..., Sandbox]
 
 CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
-
-
-def wait_until_started(process: subprocess.Popen[bytes]) -> None:
-    """Wait until the tap's own first lines run: before that, Python is still starting."""
-    status = Path(f"/proc/{process.pid}/status")
-    if not status.exists():  # not on Linux
-        time.sleep(0.3)
-        return
-    caught = 0
-    while not caught & 1 << (signal.SIGTERM - 1):
-        (line,) = [line for line in status.read_text().splitlines() if line.startswith("SigCgt")]
-        caught = int(line.split()[1], 16)
-        time.sleep(0.002)
 
 
 def end(process: subprocess.Popen[bytes], signum: int) -> tuple[float, bytes, bytes]:
@@ -49,7 +36,7 @@ def end(process: subprocess.Popen[bytes], signum: int) -> tuple[float, bytes, by
 @pytest.mark.slow
 @pytest.mark.parametrize("signum", CODES)
 class TestWithinTwoSeconds:
-    """Whatever the tap is doing; while the reader reads."""
+    """Whatever the tap is doing; while the reader reads. For its start, see `test_output.py`."""
 
     def test_writing_to_a_slow_reader(self, start: Start, tmp_path: Path, signum: int) -> None:
         sandbox = start(visits=200)
@@ -95,17 +82,6 @@ class TestWithinTwoSeconds:
         while not sandbox.requests:
             time.sleep(0.01)
         time.sleep(0.3)
-        seconds, _, err = end(process, signum)
-        assert seconds < 2
-        assert process.returncode == CODES[signal.Signals(signum)]
-        assert b"Traceback" not in err
-
-    @pytest.mark.parametrize("delay", [0.0, 0.15, 0.3])
-    def test_starting(self, sandbox: Sandbox, tmp_path: Path, signum: int, delay: float) -> None:
-        sandbox.switches.latency = 1
-        process = launch(tmp_path, sandbox.config())
-        wait_until_started(process)
-        time.sleep(delay)
         seconds, _, err = end(process, signum)
         assert seconds < 2
         assert process.returncode == CODES[signal.Signals(signum)]
