@@ -57,6 +57,12 @@ _EXPECTED = {
     "max_retries": "an integer of at least 0",
     "user_agent": _HEADER_VALUE,
 }
+_BATCH_NAMES = {
+    "": ("encoding", "storage", "batch_size"),
+    "encoding.": ("format", "compression"),
+    "storage.": ("root", "prefix", "params"),
+}
+"""What the parts of `batch_config` can hold: anything else, the SDK answers with a TypeError."""
 
 
 @_FORMATS.checks("header-value")
@@ -229,10 +235,16 @@ def _property_shapes(where: str, definition: Mapping[str, object]) -> Iterator[s
 def _batch_mistakes(batches: Mapping[str, Any] | None) -> Iterator[str]:
     """Yield a line for each mistake about batch files that the SDK's schema does not find.
 
-    It does not know `batch_size`: with a negative one, no file would hold the records.
+    It allows any name, and does not know `batch_size`: with a negative one, no file would hold the
+    records.
     """
     if not batches:
         return
+    for path, names in _BATCH_NAMES.items():
+        given = batches.get(path[:-1]) or {} if path else batches
+        for name in sorted(given.keys() - names):
+            what = printable(name, NAME_LIMIT)
+            yield f"batch_config.{path}{what}: is not a setting{guess(name, names)}"
     for part, needed in (("encoding", "format"), ("storage", "root")):
         if not (batches.get(part) or {}).get(needed):
             yield f"batch_config.{part}.{needed}: is required for batch files"

@@ -128,6 +128,20 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
         for size in (-1, 0, 2.5, "5", True)
     ),
     (
+        {
+            "batch_config": {
+                "encoding": {**BATCHES["encoding"], "level": 9},
+                "storage": {**BATCHES["storage"], "prefx": "croct-"},
+                "batchsize": 100,
+            }
+        },
+        [
+            'batch_config.batchsize: is not a setting; did you mean "batch_size"',
+            "batch_config.encoding.level: is not a setting",
+            'batch_config.storage.prefx: is not a setting; did you mean "prefix"',
+        ],
+    ),
+    (
         {"page_size": 0, "time_unit": "s", "max_retries": -1},
         ["max_retries: must be", "page_size: must be", "time_unit: must be"],
     ),
