@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from dev.environments import ROOT
+from dev.environments import REQUIREMENTS, ROOT
 
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 FOLDER = ROOT / ".tools" / "pythons"
@@ -31,16 +31,17 @@ def find(version: str) -> str | None:
 
 
 def passes(version: str, python: str) -> bool:
-    """Install the tap and its tests in a new environment, run them, and tell whether they pass."""
+    """Install the tap and its tests as `make` does, run them, and tell whether they pass."""
     folder = FOLDER / version
     own = str(folder / "bin" / "python")
     pip = [own, "-m", "pip", "install", "--quiet"]
     commands = [
         [python, "-m", "venv", "--clear", str(folder)],
         [*pip, "--upgrade", "pip>=25.1"],  # for groups
-        [*pip, "--editable", str(ROOT), "--group", f"{ROOT}/pyproject.toml:test"],
+        [*pip, "--constraint", str(REQUIREMENTS / "tap.txt"), "--editable", str(ROOT),
+         "--group", f"{ROOT}/pyproject.toml:test", "--group", f"{ROOT}/pyproject.toml:lint"],
         [own, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2", "-m", "not slow"],
-    ]
+    ]  # fmt: skip
     return all(
         subprocess.run(command, cwd=ROOT, check=False).returncode == 0 for command in commands
     )
