@@ -144,14 +144,14 @@ def main() -> None:
         report_kills(options.kills),
         report_tests("Edges", *EDGES),
         report_tests(
-            "Drawn histories of 2 to 8 runs, 3,200, each also without limits to lateness",
+            "Random histories of 2 to 8 runs, 3,200, each also without limits to lateness",
             "tests/unit/test_histories.py",
             "--hypothesis-profile=many",
         ),
         report_tests("Bad inputs", "tests/wire/test_settings.py", "tests/wire/test_inputs.py"),
         report_tests("Odd values", "tests/wire/test_fuzz.py", "--hypothesis-profile=many"),
         report_tests(
-            "Drawn catalogs, stream maps, depths and records, 5,000 cases, as the SDK has them",
+            "Random catalogs, stream maps, depths and records, 5,000 cases, as the SDK has them",
             "tests/unit/test_oracle.py",
             "--hypothesis-profile=many",
         ),

@@ -7,7 +7,7 @@ Airflow variables, each of which can also be set in the environment (`AIRFLOW_VA
     croct_history_interval  length of an interval of the history: day, week or month (month)
     croct_project           folder of the Meltano project (the one that this file is in)
     croct_meltano           Meltano's program (meltano)
-    croct_retries           how often a task that failed is tried again (5)
+    croct_retries           how many times a failed task is retried (5)
     croct_retry_seconds     pause before the first retry; it doubles with each (60)
     croct_timeout_hours     after which a task that hangs is stopped, and tried again (24)
 """

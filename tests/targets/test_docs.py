@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
+from dev.running import write
 from tests.support import duck
 from tests.support.documents import Step, columns, pages, steps
 from tests.support.reader import Reader
@@ -150,9 +151,9 @@ def test_duckdb(reader: Reader) -> None:
 @pytest.mark.slow
 @pytest.mark.xdist_group("postgres")
 def test_postgresql(reader: Reader, warehouse: Postgres) -> None:
-    reader.override(
-        "target-postgres", {"sqlalchemy_url": warehouse.target_config["sqlalchemy_url"]}
-    )
+    url = warehouse.target_config["sqlalchemy_url"]
+    reader.override("target-postgres", {"sqlalchemy_url": url})
+    write(reader.folder / ".env", f"TARGET_POSTGRES_SQLALCHEMY_URL={url}\n")  # for Meltano
     reader.ask = warehouse.query
     follow(reader, "docs/postgresql.md")
     check_answers(reader.sandbox, reader.answers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -113,6 +114,9 @@ def test_the_way_through_meltano(project: Project) -> None:
     project.run("select", "--exclude", "tap-croct", "events", "payload.cart")
     listed = project.run("select", "tap-croct", "--list", "--all")
     assert "[excluded   ] events.payload.cart" in " ".join(listed.split("\t"))
+    comments = re.findall(r"(?m)^ *#.*", (ROOT / "meltano.yml").read_text())
+    kept = (project.folder / "meltano.yml").read_text()  # Meltano has written it anew
+    assert [comment for comment in comments if comment not in kept] == []
     sandbox.requests.clear()
     project.warehouse.unlink()
     project.run("run", "--state-id-suffix=picked", "tap-croct", "target-duckdb")

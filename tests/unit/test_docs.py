@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from dev.environments import ROOT
 from dev.expected import STREAMS
 from tests.support.documents import columns
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def headings(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    found = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in found}
+
 
 def test_links_lead_somewhere() -> None:
     for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")):
-        for link in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        for link in re.findall(r"\]\(([^)]+)\)", page.read_text()):
             if "://" not in link:
-                assert (page.parent / link).exists(), (page, link)
+                path, _, anchor = link.partition("#")
+                target = page.parent / path if path else page
+                assert target.exists(), (page, link)
+                assert not anchor or anchor in headings(target), (page, link)
 
 
 def test_the_pages_name_every_column() -> None:
