@@ -144,7 +144,7 @@ def main() -> None:
         report_kills(options.kills),
         report_tests("Edges", *EDGES),
         report_tests(
-            "Random histories of 2 to 8 runs, 3,200, each also without limits to lateness",
+            "Random histories of 2 to 8 runs, 3,200, each twice: records late within the lookback, and any time",
             "tests/unit/test_histories.py",
             "--hypothesis-profile=many",
         ),

@@ -28,18 +28,23 @@ def move_undeclared(rows: Iterable[dict[str, Any]], declared: frozenset[str]) ->
     for row in rows:
         if not row.keys() <= declared:
             moved = {name: row.pop(name) for name in [*row] if name not in declared}
-            row[ADDITIONAL] = {**_own(row.get(ADDITIONAL), moved), **moved}
+            row[ADDITIONAL] = beside(row.get(ADDITIONAL), moved)
     return True
 
 
-def _own(value: object, moved: dict[str, Any]) -> dict[str, Any]:
-    """Return what stays of a record's own `additionalProperties` beside what is moved there."""
-    if value is None or encode(value) == b"null":
-        return {}
-    properties = opened(value)
+def beside(own: object, moved: dict[str, Any]) -> dict[str, Any]:
+    """Put what is moved into `additionalProperties` beside what a record has there itself.
+
+    Args:
+        own: The record's value, decoded or not; nothing of it is lost.
+        moved: What is moved, by name.
+    """
+    if own is None or encode(own) == b"null":
+        return moved
+    properties = opened(own)
     if properties is None or not properties.keys().isdisjoint(moved):
-        return {ADDITIONAL: value}
-    return properties
+        return {ADDITIONAL: own, **moved}
+    return {**properties, **moved}
 
 
 class Unknown:

@@ -10,6 +10,7 @@ from msgspec import Raw
 from singer_sdk.helpers._flattening import flatten_key  # the rules for long names
 
 from tap_croct.decoding import column, decode_column, encode, having
+from tap_croct.records.additional import beside
 from tap_croct.schemas import ADDITIONAL
 
 if TYPE_CHECKING:
@@ -56,12 +57,9 @@ class Flattener:
         flat: dict[str, Any] = {}
         rest: dict[str, Any] = {}
         _flatten(record, self._top, flat, rest)
-        added = record.get(ADDITIONAL)
-        if added is None or added == _NULL:
-            added = {}
-        if rest and ADDITIONAL in self._columns and isinstance(added, dict):
+        if rest and ADDITIONAL in self._columns:
             self.without_column.update(rest)
-            flat[ADDITIONAL] = dumps({**added, **rest})
+            flat[ADDITIONAL] = dumps(beside(record.get(ADDITIONAL), rest))
         return flat
 
 

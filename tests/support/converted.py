@@ -7,7 +7,7 @@ This is the one place that knows where the tap means to differ from the SDK's ow
   and undeclared properties at the top, which move into the column `additionalProperties`.
 - Flattened (`settled`), objects that are null have no column and are left out; everything else
   that has no column moves into `additionalProperties`, too, under the name that its column would
-  have; unless a stream map has put something else there.
+  have.
 - A stream map with an expression that names what the catalog deselects is refused before the first
   request (`refused`). The SDK fails at the first record for which it evaluates that name, if any.
 """
@@ -107,21 +107,16 @@ def settled(record: Json, columns: Json) -> Json:
     others = {
         name: value for name, value in record.items() if name not in columns and value is not None
     }
-    before = _object(kept.get(ADDITIONAL))
-    if others and ADDITIONAL in columns and before is not None:
-        kept[ADDITIONAL] = canonical({**before, **others})
+    if others and ADDITIONAL in columns:
+        kept[ADDITIONAL] = canonical(_beside(_decoded(kept.get(ADDITIONAL)), others))
     return kept
 
 
-def _object(value: object) -> Json | None:
-    """Return the object that a column holds; None for what a stream map put there instead."""
-    if value is None:
-        return {}
-    try:
-        found = json.loads(str(value), parse_float=Decimal)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
+def _decoded(value: object) -> object:
+    """Return the value of a column as it was before flattening."""
+    if isinstance(value, str) and value[:1] in ("{", "["):
+        return json.loads(value, parse_float=Decimal)
+    return value
 
 
 def refused(error: Exception | None) -> bool:

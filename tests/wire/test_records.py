@@ -248,6 +248,29 @@ class TestWhatTheSchemaDoesNotKnow:
         sandbox.world.items("users")[0].update({"additionalProperties": own, "new": 1})
         assert tap(sandbox.config()).records("users")[0]["additionalProperties"] == lands
 
+    @pytest.mark.parametrize(
+        ("own", "lands"),
+        [
+            (None, {"address__floor": 3}),
+            ({"old": 2}, {"old": 2, "address__floor": 3}),
+            (
+                {"address__floor": 2},
+                {"additionalProperties": {"address__floor": 2}, "address__floor": 3},
+            ),
+            ("a text", {"additionalProperties": "a text", "address__floor": 3}),
+        ],
+        ids=str,
+    )
+    def test_a_property_of_that_very_name_when_flattened(
+        self, sandbox: Sandbox, tap: Callable[..., Output], own: object, lands: dict[str, object]
+    ) -> None:
+        user = sandbox.world.items("users")[0]
+        user.update({"additionalProperties": own, "address": {"city": "Oslo", "floor": 3}})
+        config = sandbox.config(flattening_enabled=True, flattening_max_depth=2)
+        record = tap(config).records("users")[0]
+        assert json.loads(record["additionalProperties"]) == lands
+        assert record["address__city"] == "Oslo"
+
     def test_it_lands_with_the_catalog_of_an_older_version(
         self, sandbox: Sandbox, tap: Callable[..., Output]
     ) -> None:
