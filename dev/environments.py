@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 TOOLS = ROOT / ".tools"
 REQUIREMENTS = ROOT / "dev" / "requirements"
+OLDEST = (3, 11)
+"""The oldest Python that has the versions in `dev/requirements`; the tap itself runs on 3.10."""
 
 
 def environment(name: str) -> Path:
@@ -29,8 +31,11 @@ def environment(name: str) -> Path:
         name: Name of a file in `dev/requirements`, without its ending.
 
     Raises:
+        SystemExit: If this Python is too old for it.
         subprocess.CalledProcessError: If something cannot be installed.
     """
+    if sys.version_info < OLDEST:
+        sys.exit(f"{name} needs Python 3.11 or later: make clean, then make PYTHON=python3.11 …")
     folder = TOOLS / name
     requirements = REQUIREMENTS / f"{name}.txt"
     wanted = requirements.read_text() + sys.version

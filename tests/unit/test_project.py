@@ -12,7 +12,7 @@ import yaml
 from check_jsonschema import main as check_jsonschema  # type: ignore[import-untyped]
 from click.testing import CliRunner
 
-from dev.environments import ROOT
+from dev.environments import ROOT, environment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,6 +92,12 @@ def test_the_hooks_run_what_the_project_runs() -> None:
     assert {"check-meltano", "ruff-check", "ruff-format"} <= hooks.keys()
     programs = {hook["entry"].split()[0] for hook in hooks.values() if "entry" in hook}
     assert programs == {".venv/bin/ruff", ".venv/bin/python"}
+
+
+def test_an_old_python_is_told_what_the_tools_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "version_info", (3, 10, 19))
+    with pytest.raises(SystemExit, match=r"meltano needs Python 3\.11 or later: .* PYTHON="):
+        environment("meltano")
 
 
 def test_the_extra_is_the_one_of_the_sdk() -> None:
