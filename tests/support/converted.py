@@ -113,10 +113,14 @@ def settled(record: Json, columns: Json) -> Json:
 
 
 def _decoded(value: object) -> object:
-    """Return the value of a column as it was before flattening."""
-    if isinstance(value, str) and value[:1] in ("{", "["):
-        return json.loads(value, parse_float=Decimal)
-    return value
+    """Return the value of a column as it was before flattening; a stream map can make any text."""
+    if not isinstance(value, str):
+        return value
+    try:
+        found = json.loads(value, parse_float=Decimal)
+    except ValueError:
+        return value
+    return found if isinstance(found, (dict, list)) else value
 
 
 def refused(error: Exception | None) -> bool:
