@@ -41,7 +41,7 @@ class ExportedPage:
         items: The items; the properties of each by name, undecoded. They belong to the writer.
         metadata: Which application the items belong to, undecoded.
         overhang: The bounds of the window that had to be rounded outward for the API: records
-            beyond them are not wanted. None if there are none.
+            beyond them are not wanted. None if no bound was rounded.
         repaired: Whether half surrogate pairs in it were replaced by U+FFFD.
         bookmark: The state of the stream once all records of the page are written; None if it
             stays as it is.

@@ -23,8 +23,8 @@ class Resume:
         text: That, in words.
         window: The time window to ask for with every page.
         cursor: The cursor to start with; None for the beginning of the window.
-        latest: The latest time that counts as seen, in milliseconds since the epoch; None if there
-            is none.
+        latest: The latest time that counts as seen, in milliseconds since the epoch; None if
+            nothing was seen.
         anew: Whether the export starts over: what the bookmark says no longer counts.
         warning: Why that is so, if it was not so before.
     """
@@ -73,7 +73,7 @@ def by_time(scope: Scope, lookback: int, latest: int | None) -> Resume:
     Args:
         scope: What the run is limited to.
         lookback: How late records may arrive, in milliseconds.
-        latest: The latest time seen, in milliseconds since the epoch; None if there is none.
+        latest: The latest time seen, in milliseconds since the epoch; None if nothing was seen.
     """
     if latest is None:
         return _from_start(scope, None)

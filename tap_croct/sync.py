@@ -89,7 +89,7 @@ class CroctStream(ApiStream, abc.ABC):
 
     @property
     def event_types(self) -> list[str] | None:
-        """The types of events to export; None where there is no such limit."""
+        """The types of events to export; None for all of them."""
         return None
 
     # The page loop
