@@ -6,7 +6,7 @@ sql=$(dirname "$0")/load.sql
 
 [ -s state.json ] || echo '{}' > state.json
 if [ ! -e warehouse.duckdb ] && [ "$(cat state.json)" != '{}' ]; then
-  echo 'state.json is from another pipeline: its warehouse.duckdb is missing.' >&2
+  echo 'state.json belongs to another pipeline: there is no warehouse.duckdb beside it.' >&2
   echo 'Use a folder of its own, or remove state.json to export everything.' >&2
   exit 1
 fi
