@@ -33,11 +33,15 @@ def move_undeclared(rows: Iterable[dict[str, Any]], declared: frozenset[str]) ->
 
 
 def beside(own: object, moved: dict[str, Any]) -> dict[str, Any]:
-    """Put what is moved into `additionalProperties` beside what a record has there itself.
+    """Join what is moved into `additionalProperties` with what a record has there itself.
 
     Args:
-        own: The record's value, decoded or not; nothing of it is lost.
+        own: The record's own value, decoded or not.
         moved: What is moved, by name.
+
+    Returns:
+        The properties of both. An own value that is not an object, or that shares a name with what
+        is moved, is kept whole as the property `additionalProperties`.
     """
     if own is None or encode(own) == b"null":
         return moved
