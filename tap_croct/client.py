@@ -18,7 +18,6 @@ from singer_sdk import RESTStream
 from singer_sdk.exceptions import FatalAPIError
 from singer_sdk.streams.rest import PageContext
 
-from tap_croct.bodies import is_certificate_error, is_problem, read_body
 from tap_croct.decoding import decode_page
 from tap_croct.errors import (
     MAX_RETRY_AFTER,
@@ -28,12 +27,14 @@ from tap_croct.errors import (
     describe,
     final_error,
     host,
+    is_certificate_error,
+    is_problem,
     problem,
     retry_after,
 )
 from tap_croct.nesting import deepest_record
 from tap_croct.pagination import Fetched
-from tap_croct.session import LONGEST, Session
+from tap_croct.session import Session
 from tap_croct.text import printable
 
 if sys.version_info >= (3, 12):
@@ -110,9 +111,8 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
     @cached_property
     @override
     def requests_session(self) -> requests.Session:
-        """A session that reads bodies when asked to, and keeps plain HTTP on this machine."""
+        """A session of limited responses, which keeps plain HTTP on this machine."""
         session = Session()
-        session.stream = True
         # A proxy from the environment would get a request to `http://localhost`, key and all.
         session.trust_env = self.url_base.startswith("https:")
         # Set per session, because the SDK sends in a way that skips REQUESTS_CA_BUNDLE.
@@ -181,7 +181,7 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
         status = response.status_code
         if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
             return
-        body = self._body(response)
+        body = response.content
         gateway = status >= HTTPStatus.BAD_REQUEST and not is_problem(body)
         if gateway or status in {408, 429} or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             wait = retry_after(response)
@@ -195,9 +195,6 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
             raise ApiError(message, status)
         raise final_error(response, body)
 
-    def _body(self, response: requests.Response) -> bytes:
-        return read_body(response, LONGEST * self.timeout)
-
     def _parse(self, response: requests.Response) -> Page:
         """Decode a response.
 
@@ -206,7 +203,7 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
             UnreadableError: If it is nested too deeply.
             ApiError: If it is not a page. Success without items is an error.
         """
-        body = self._body(response)
+        body = response.content
         try:
             without_nul = bool(self.config.get("replace_nul_characters"))
             return decode_page(body, without_nul=without_nul)

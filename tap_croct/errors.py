@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import email.utils
 import json
+import ssl
 from datetime import datetime, timezone
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
+import msgspec
 from requests.exceptions import ProxyError, SSLError, Timeout
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError, SingerSDKError
 
@@ -16,6 +18,8 @@ from tap_croct.redaction import redacted
 from tap_croct.text import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import requests
 
 MAX_RETRY_AFTER = 600
@@ -32,6 +36,7 @@ _ADVICE = {
 }
 _NO_TLS = ("WRONG_VERSION_NUMBER", "wrong version number", "record layer failure")
 _REPORT = "Please report this if it happens again"
+_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class InputError(SingerSDKError):
@@ -104,6 +109,18 @@ def _advice(response: requests.Response) -> str:
     if status == HTTPStatus.BAD_REQUEST and "cursor" in parse_qs(urlsplit(response.url).query):
         return "The request continued from a cursor, which may be what is rejected"
     return _ADVICE.get(status, _REPORT)
+
+
+def is_problem(body: bytes) -> bool:
+    """Tell whether a body is a problem document (RFC 9457), as the API sends them.
+
+    Args:
+        body: The body of an error, whatever it is.
+    """
+    try:
+        return not _object(body).keys().isdisjoint(("title", "type"))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
 
 
 def problem(response: requests.Response, body: bytes) -> str:
@@ -222,8 +239,22 @@ def describe(error: Exception, asked: str = "") -> str:
     return f"the connection to {asked}{way} failed: {_root(error)}"
 
 
+def is_certificate_error(error: BaseException) -> bool:
+    """Tell whether a certificate did not verify: other trouble with TLS is worth a retry.
+
+    Args:
+        error: What `requests` raised.
+    """
+    return any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error))
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
 def _root(error: BaseException) -> str:
     """Return the text of the exception at the bottom: the wrappers only repeat the URL."""
-    while (cause := error.__cause__ or error.__context__) is not None:
-        error = cause
+    *_, error = _causes(error)
     return printable(getattr(error, "strerror", None) or str(error) or type(error).__name__)

@@ -5,20 +5,25 @@ from __future__ import annotations
 import json
 import re
 import socket
+import ssl
 import threading
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
+import trustme
 
 from dev.expected import STREAMS, expected_records
 from dev.sandbox import Fault
-from tap_croct.bodies import is_problem
+from tap_croct.errors import is_problem
 from tap_croct.nesting import deepest_record
+from tap_croct.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from dev.running import Output
     from dev.sandbox import Sandbox
@@ -34,17 +39,23 @@ BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 100000\r\n\r\n"
 class Dripping:
     """Answers the first connection drop by drop, and passes the others on."""
 
-    def __init__(self, sandbox: Sandbox, head: bytes, drop: bytes) -> None:
+    def __init__(
+        self, sandbox: Sandbox, head: bytes, drop: bytes, tls: ssl.SSLContext | None = None
+    ) -> None:
         """Listen."""
         self._server = socket.create_server(("127.0.0.1", 0))
         self._port = sandbox.server.server_address[1]
-        self._head, self._drop = head, drop
-        self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}/export"
+        self._head, self._drop, self._tls = head, drop, tls
+        scheme = "https" if tls else "http"
+        self.url = f"{scheme}://127.0.0.1:{self._server.getsockname()[1]}/export"
         self.seconds = 0.0
+        self.hung_up = threading.Event()
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self) -> None:
         client, _ = self._server.accept()
+        if self._tls:
+            client = self._tls.wrap_socket(client, server_side=True)
         client.recv(65536)
         threading.Thread(target=self._drip, args=[client], daemon=True).start()
         while True:
@@ -61,6 +72,7 @@ class Dripping:
                 client.sendall(self._drop)
                 self.seconds = time.monotonic() - started
                 time.sleep(0.03)
+        self.hung_up.set()
 
     @staticmethod
     def _pass_on(source: socket.socket, sink: socket.socket) -> None:
@@ -84,6 +96,23 @@ def test_a_body_that_drips(
     assert 0.9 <= api.seconds <= 3
     for stream in STREAMS:
         assert output.records(stream) == expected_records(sandbox.world, stream)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize(
+    ("head", "drop"), [(PLAIN, b" "), (CHUNKED, b"1\r\n \r\n"), (ENDLESS, b" ")]
+)
+def test_a_body_that_drips_is_hung_up_on(
+    sandbox: Sandbox, head: bytes, drop: bytes, scheme: str, tmp_path: Path
+) -> None:
+    authority, tls = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    api = Dripping(sandbox, head, drop, tls if scheme == "https" else None)
+    with pytest.raises(requests.ReadTimeout, match="the body took longer than 1 s"):
+        Session().get(api.url, timeout=0.1, verify=str(tmp_path / "ca.pem"))
+    assert api.hung_up.wait(2)
 
 
 @pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nX-Slow: "])
