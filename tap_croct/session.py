@@ -18,7 +18,7 @@ if sys.version_info >= (3, 12):
 else:
     from typing_extensions import override
 
-LONGEST = 10
+_LONGEST = 10
 """How many times its timeout a request may take to its headers, and its body after them."""
 
 
@@ -52,7 +52,7 @@ class Session(requests.Session):
             requests.Timeout: If the headers, or the body, take longer than ten timeouts.
             requests.RequestException: If the request fails.
         """
-        seconds = LONGEST * float(kwargs["timeout"])
+        seconds = _LONGEST * float(kwargs["timeout"])
         answers: SimpleQueue[requests.Response | BaseException] = SimpleQueue()
 
         def receive() -> None:
@@ -70,7 +70,7 @@ class Session(requests.Session):
             message = f"the headers took longer than {seconds:g} s"
             raise requests.ReadTimeout(message, request=request)
         if _answer(answers, seconds) is None:
-            with suppress(RuntimeError):  # the body ended this very moment
+            with suppress(RuntimeError, OSError):  # it ended this very moment
                 response.raw.shutdown()
             message = f"the body took longer than {seconds:g} s"
             raise requests.ReadTimeout(message, request=request)

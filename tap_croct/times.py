@@ -47,7 +47,8 @@ def to_rfc3339s(times: Iterable[int | None]) -> list[str | None]:
     return [
         None
         if ms is None
-        else f"{_minute(ms // 60_000)}{_SECONDS[ms // 1000 % 60]}{_MILLISECONDS[ms % 1000]}"
+        else f"{_minute(ms // 60_000)}{_SECONDS[(rest := ms % 60_000) // 1000]}"
+        f"{_MILLISECONDS[rest % 1000]}"
         for ms in times
     ]
 
