@@ -122,6 +122,6 @@ def decode_nested(rows: list[dict[str, Any]]) -> None:
         rows: Records; they are changed. A value that no parser takes stays undecoded.
     """
     for name in set().union(*rows):
-        text = column(having(rows, name)[1])
+        text = column([value for value in having(rows, name)[1] if type(value) is not str])
         if b"{" in text or text.count(b"[") > 1:
             decode_column(rows, name)
