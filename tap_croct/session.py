@@ -54,11 +54,15 @@ class Session(requests.Session):
         """
         seconds = _LONGEST * float(kwargs["timeout"])
         answers: SimpleQueue[requests.Response | BaseException] = SimpleQueue()
+        given_up = threading.Event()
 
         def receive() -> None:
             try:
                 response = super(Session, self).send(request, **kwargs | {"stream": True})
                 answers.put(response)
+                if given_up.is_set():
+                    response.close()
+                    return
                 response._content = _read_body(response)  # noqa: SLF001 - as `content` sets it
                 answers.put(response)
             except BaseException as error:  # noqa: BLE001 - all, to raise them where one waits
@@ -67,10 +71,12 @@ class Session(requests.Session):
         threading.Thread(target=receive, daemon=True).start()
         response = _answer(answers, seconds)
         if response is None:
+            given_up.set()
             message = f"the headers took longer than {seconds:g} s"
             raise requests.ReadTimeout(message, request=request)
         if _answer(answers, seconds) is None:
-            with suppress(RuntimeError, OSError):  # it ended this very moment
+            # It ended this very moment, or is TLS within TLS, which nobody else can hang up.
+            with suppress(RuntimeError, ValueError, OSError):
                 response.raw.shutdown()
             message = f"the body took longer than {seconds:g} s"
             raise requests.ReadTimeout(message, request=request)
@@ -100,5 +106,5 @@ def _read_body(response: requests.Response) -> bytes:
         raise requests.ReadTimeout(error, request=response.request) from error
     except TransportSSLError as error:
         raise SSLError(error, request=response.request) from error
-    except HTTPError as error:
+    except (HTTPError, MemoryError, OverflowError, ValueError) as error:  # or an absurd length
         raise requests.ConnectionError(error, request=response.request) from error

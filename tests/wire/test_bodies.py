@@ -40,12 +40,18 @@ class Dripping:
     """Answers the first connection drop by drop, and passes the others on."""
 
     def __init__(
-        self, sandbox: Sandbox, head: bytes, drop: bytes, tls: ssl.SSLContext | None = None
+        self,
+        sandbox: Sandbox,
+        head: bytes,
+        drop: bytes,
+        *,
+        tls: ssl.SSLContext | None = None,
+        pause: float = 0.0,
     ) -> None:
         """Listen."""
         self._server = socket.create_server(("127.0.0.1", 0))
         self._port = sandbox.server.server_address[1]
-        self._head, self._drop, self._tls = head, drop, tls
+        self._head, self._drop, self._tls, self._pause = head, drop, tls, pause
         scheme = "https" if tls else "http"
         self.url = f"{scheme}://127.0.0.1:{self._server.getsockname()[1]}/export"
         self.seconds = 0.0
@@ -65,9 +71,11 @@ class Dripping:
                 threading.Thread(target=self._pass_on, args=pair, daemon=True).start()
 
     def _drip(self, client: socket.socket) -> None:
-        client.sendall(self._head)
-        started = time.monotonic()
         with suppress(OSError), client:
+            for part in [self._head[n : n + 1] for n in range(len(self._head))]:
+                client.sendall(part)
+                time.sleep(self._pause)
+            started = time.monotonic()
             while True:
                 client.sendall(self._drop)
                 self.seconds = time.monotonic() - started
@@ -109,10 +117,40 @@ def test_a_body_that_drips_is_hung_up_on(
     authority, tls = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("127.0.0.1").configure_cert(tls)
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    api = Dripping(sandbox, head, drop, tls if scheme == "https" else None)
+    api = Dripping(sandbox, head, drop, tls=tls if scheme == "https" else None)
     with pytest.raises(requests.ReadTimeout, match="the body took longer than 1 s"):
         Session().get(api.url, timeout=0.1, verify=str(tmp_path / "ca.pem"))
     assert api.hung_up.wait(2)
+
+
+@pytest.mark.slow
+def test_headers_that_end_too_late_are_hung_up_on(sandbox: Sandbox) -> None:
+    api = Dripping(sandbox, PLAIN, b" ", pause=0.04)
+    with pytest.raises(requests.ReadTimeout, match="the headers took longer than 1 s"):
+        Session().get(api.url, timeout=0.1)
+    assert api.hung_up.wait(3)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775808\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 10000000000000\r\n\r\n",
+        CHUNKED + b"ffffffffffffffff\r\n",
+        CHUNKED + b"fffffffffff\r\n",
+        CHUNKED + b"-5\r\n",
+    ],
+)
+def test_an_absurd_length(
+    sandbox: Sandbox, tap: Tap, monkeypatch: pytest.MonkeyPatch, head: bytes
+) -> None:
+    monkeypatch.setattr("random.uniform", lambda *_: 0.01)
+    api = Dripping(sandbox, head, b" ")
+    output = tap(sandbox.config(api_url=api.url, request_timeout=0.1, max_retries=1), timeout=20)
+    assert output.code == 0, output.stderr
+    assert output.stderr.count("; retry ") == 1
+    for stream in STREAMS:
+        assert output.records(stream) == expected_records(sandbox.world, stream)
 
 
 @pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nX-Slow: "])
