@@ -39,13 +39,13 @@ class Fetch(Protocol):
 
 
 class Requests:
-    """Asks for pages, and counts what that takes."""
+    """Requests pages, and counts requests and retries."""
 
     by_time = False
     """Whether the run has resumed by time because its cursor was rejected: it does so once."""
 
     def __init__(self, fetch: Fetch, stream: str, logger: logging.Logger) -> None:
-        """Start to count.
+        """Start at zero.
 
         Args:
             fetch: Fetches a page.

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 BOOKMARK = ("cursor", "replication_key", "replication_key_value")
-"""What a stream's state holds, beside the scope."""
+"""What a stream's state holds, besides the scope."""
 
 SCOPE = "scope"
 """Key of a stream's state: what the export was limited to when the bookmark was made."""

@@ -93,7 +93,7 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
     @property
     @override
     def http_headers(self) -> dict[str, str]:
-        """Headers of every request, beside the key."""
+        """Headers of every request, besides the key."""
         return {"Accept": "application/json"}
 
     @cached_property
@@ -124,7 +124,7 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
     def get_url_params(
         self, context: Context | None, next_page_token: str | None
     ) -> dict[str, Any]:
-        """Return the parameters that every page is asked for with, beside the window."""
+        """Return the parameters that every request for a page has, besides the window."""
         return {"pageSize": self.config["page_size"], "cursor": next_page_token}
 
     def fetch(self, cursor: str | None, params: Mapping[str, int]) -> Fetched:

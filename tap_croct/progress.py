@@ -1,4 +1,4 @@
-"""What the log of a run tells: where each stream resumes, how far it is, and what it came to."""
+"""What a run logs: where each stream resumes, how far it is, and what it came to."""
 
 from __future__ import annotations
 

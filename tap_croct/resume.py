@@ -68,7 +68,7 @@ def where(bookmark: Bookmark, scope: Scope, lookback: int, now: int) -> Resume:
 
 
 def by_time(scope: Scope, lookback: int, latest: int | None) -> Resume:
-    """Resume by time: from the latest time seen, less what may arrive late.
+    """Resume by time: from the latest time seen, minus the lookback.
 
     Args:
         scope: What the run is limited to.

@@ -309,7 +309,7 @@ PAYLOADS: dict[str, tuple[th.Property[Any], ...]] = {
         record("viewportSize", SIZE, "Size of the visible part"),
     ),
 }
-"""The event types, each with the properties that its payload has beside ``@type``."""
+"""The event types, each with the properties that its payload has besides ``@type``."""
 
 EVENT_DESCRIPTIONS = {
     "userSignedUp": "A user signs up",

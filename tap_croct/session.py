@@ -86,7 +86,7 @@ class Session(requests.Session):
 def _answer(
     answers: SimpleQueue[requests.Response | BaseException], seconds: float
 ) -> requests.Response | None:
-    """Return what the thread gives, or raise it; None after so many seconds."""
+    """Return what the thread gives, or raise it; None if it takes longer."""
     try:
         answer = answers.get(timeout=seconds)
     except Empty:

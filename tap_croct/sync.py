@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 _SEARCHED_WHOLE = 2000
-"""So many records of a run are all searched for what the schema does not know."""
+"""How many records of a run are searched in full for properties that the schema lacks."""
 
 
 class CroctStream(ApiStream, abc.ABC):

@@ -45,7 +45,7 @@ STREAMS: dict[str, type[CroctStream]] = {
 }
 
 _TEST_LIMITS = {"page_size": 1, "max_retries": 2, "request_timeout": 5}
-"""The most that `--test` takes of a setting: it asks for one record, and has little patience."""
+"""The highest values that `--test` uses: it needs one record, and an early answer."""
 
 
 class TapCroct(Tap):
@@ -75,7 +75,7 @@ class TapCroct(Tap):
         self._unknown_variables: list[str] = []
         logs.clean_records()
         self.run = Run(self.logger)
-        """What the log tells of the run."""
+        """What the run logs."""
         super().__init__(**kwargs)
 
     @override

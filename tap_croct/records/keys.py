@@ -43,7 +43,7 @@ def derived_key(item: Mapping[str, object]) -> str:
     """Derive the primary key of an item that has none.
 
     Args:
-        item: The item as the API gave it, less the key; decoded or not.
+        item: The item as the API sent it, without the key; decoded or not.
 
     Returns:
         UUID version 5 of its canonical JSON (properties sorted, at every depth).

@@ -187,7 +187,7 @@ def tap_outcome(config: Json, given: Json | None, pages: Pages) -> Outcome:
     """Run the tap under test.
 
     Args:
-        config: Settings beside those that make it run.
+        config: Settings besides those that make it run.
         given: The catalog that it is given.
         pages: The bodies of the responses, by stream.
     """
