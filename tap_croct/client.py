@@ -111,7 +111,7 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
     @cached_property
     @override
     def requests_session(self) -> requests.Session:
-        """A session of limited responses, which keeps plain HTTP on this machine."""
+        """A session with deadlines, which sends plain HTTP through no proxy."""
         session = Session()
         # A proxy from the environment would get a request to `http://localhost`, key and all.
         session.trust_env = self.url_base.startswith("https:")
