@@ -181,11 +181,10 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
         status = response.status_code
         if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
             return
-        body = response.content
-        gateway = status >= HTTPStatus.BAD_REQUEST and not is_problem(body)
+        gateway = status >= HTTPStatus.BAD_REQUEST and not is_problem(response.content)
         if gateway or status in {408, 429} or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             wait = retry_after(response)
-            what = problem(response, body)
+            what = problem(response)
             if wait is None or wait <= self.longest_wait:
                 raise RetriableError(what, wait)
             message = (
@@ -193,7 +192,7 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
                 f"more than {self.longest_wait} s: run again later"
             )
             raise ApiError(message, status)
-        raise final_error(response, body)
+        raise final_error(response)
 
     def _parse(self, response: requests.Response) -> Page:
         """Decode a response.
@@ -209,7 +208,7 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
             return decode_page(body, without_nul=without_nul)
         except msgspec.ValidationError as error:
             reason = f"There is no list of records in it ({printable(error)})"
-            raise final_error(response, body, reason) from error
+            raise final_error(response, reason) from error
         except RecursionError as error:
             where = deepest_record(body, self.own_keys()[0])
             message = f"{where} is nested too deeply to be read. Please report this to Croct"
@@ -217,8 +216,8 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             reason = f"The body of {len(body):,} bytes is not valid JSON ({printable(error)})"
             if response.status_code != HTTPStatus.OK:
-                raise final_error(response, body, reason) from error
-            msg = f"{problem(response, body)}. {reason}"
+                raise final_error(response, reason) from error
+            msg = f"{problem(response)}. {reason}"
             raise RetriableError(msg) from error
 
     # Retries

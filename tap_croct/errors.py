@@ -83,18 +83,17 @@ class RetriableError(RetriableAPIError):
         self.retry_after = retry_after
 
 
-def final_error(response: requests.Response, body: bytes, reason: str = "") -> ApiError:
+def final_error(response: requests.Response, reason: str = "") -> ApiError:
     """Say what is wrong with a response, and what to do about it.
 
     Args:
         response: A response that would be the same if the request were sent again.
-        body: Its body.
         reason: What is wrong with it, where the status does not say.
 
     Returns:
         The error to raise.
     """
-    parts = [problem(response, body), reason, _advice(response)]
+    parts = [problem(response), reason, _advice(response)]
     return ApiError(". ".join(part for part in parts if part), response.status_code)
 
 
@@ -123,15 +122,14 @@ def is_problem(body: bytes) -> bool:
         return False
 
 
-def problem(response: requests.Response, body: bytes) -> str:
+def problem(response: requests.Response) -> str:
     """Describe a response by its status and its problem details (RFC 9457), on one line.
 
     The API sends `title`, `type` (a link that explains the error) and, depending on the version
     of the endpoint, `detail` or `details`.
 
     Args:
-        response: The response.
-        body: Its body, whatever it is.
+        response: The response; its body may be anything.
 
     Returns:
         A text that is safe to log.
@@ -140,7 +138,7 @@ def problem(response: requests.Response, body: bytes) -> str:
     if response.status_code == HTTPStatus.NOT_FOUND:  # of another server, probably
         head = f"{head} at {host(response.url)}"
     try:
-        details = json.loads(body)
+        details = json.loads(response.content)
     except (ValueError, RecursionError):
         return head
     if not isinstance(details, dict):
