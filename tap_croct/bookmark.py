@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from tap_croct import times
 from tap_croct.times import Window
@@ -18,8 +19,7 @@ SCOPE = "scope"
 """Key of a stream's state: what the export was limited to when the bookmark was made."""
 
 
-@dataclass(frozen=True)
-class Scope:
+class Scope(msgspec.Struct, frozen=True):
     """What an export is limited to.
 
     Attributes:
@@ -85,8 +85,7 @@ class Scope:
         }
 
 
-@dataclass(frozen=True)
-class Bookmark:
+class Bookmark(msgspec.Struct, frozen=True):
     """Where an export stopped.
 
     Attributes:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import codecs
 import re
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -32,8 +31,7 @@ _ESCAPE = re.compile(
 _NUL_ESCAPE = re.compile(rb"\\(?:(u0000)|.)")
 
 
-@dataclass(frozen=True)
-class Page:
+class Page(msgspec.Struct, frozen=True):
     """A response of the API.
 
     Attributes:

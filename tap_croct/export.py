@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -32,8 +31,7 @@ _SLUGS = ("organizationSlug", "workspaceSlug", "applicationSlug")
 _NO_METADATA = Raw(b"null")
 
 
-@dataclass(frozen=True)
-class ExportedPage:
+class ExportedPage(msgspec.Struct, frozen=True):
     """A page, and the facts about it: all that the writer has to know.
 
     Attributes:
@@ -65,8 +63,7 @@ class ExportedPage:
     end: str | None = None
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(msgspec.Struct, frozen=True):
     """What to export.
 
     Attributes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from singer_sdk.exceptions import FatalAPIError
@@ -14,12 +13,13 @@ if sys.version_info >= (3, 12):
 else:
     from typing_extensions import override
 
+import msgspec
+
 if TYPE_CHECKING:
     from tap_croct.decoding import Page
 
 
-@dataclass(frozen=True)
-class Fetched:
+class Fetched(msgspec.Struct, frozen=True):
     """A page, and how it was fetched.
 
     Attributes:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from tap_croct import times
 
@@ -15,8 +16,7 @@ HOUR = 3_600_000
 """Milliseconds of an hour."""
 
 
-@dataclass(frozen=True)
-class Resume:
+class Resume(msgspec.Struct, frozen=True):
     """Where a run resumes.
 
     Attributes:

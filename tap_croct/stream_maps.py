@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 import builtins
 import fnmatch
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from singer_sdk.mapper import (
     MAPPER_ALIAS_OPTION,
     MAPPER_ELSE_OPTION,
@@ -38,8 +38,7 @@ _NAMES = (*_RECORD, *_CONFIG, "__stream_name__", "__original_stream_name__")
 _COMPREHENSIONS = (ast.ListComp, ast.GeneratorExp, ast.DictComp)
 
 
-@dataclass(frozen=True)
-class Stream:
+class Stream(msgspec.Struct, frozen=True):
     """What a stream map can name in a stream."""
 
     name: str

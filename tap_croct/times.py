@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -96,8 +97,7 @@ def parse(text: str) -> int:
     return min(-(-since // timedelta(milliseconds=1)), LAST_MS)
 
 
-@dataclass(frozen=True)
-class Window:
+class Window(msgspec.Struct, frozen=True):
     """A span of time to export: `start` inclusive, `end` exclusive.
 
     Both are milliseconds since the epoch, or None for no bound.
@@ -112,7 +112,8 @@ class Window:
 
     def since(self, start: int) -> Window:
         """Return this window from a later start on, in milliseconds since the epoch."""
-        return replace(self, start=start if self.start is None else max(start, self.start))
+        start = start if self.start is None else max(start, self.start)
+        return msgspec.structs.replace(self, start=start)
 
     @property
     def empty(self) -> bool:
