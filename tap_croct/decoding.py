@@ -126,10 +126,11 @@ def _without_nul(escape: re.Match[bytes]) -> bytes:
 
 def _check_utf8(body: bytes) -> None:
     """Check the encoding; by the piece, because the whole as a string is slow to allocate."""
-    check = codecs.getincrementaldecoder("utf-8")().decode
-    for start in range(0, len(body), _CHECK_SIZE):
-        check(body[start : start + _CHECK_SIZE])
-    check(b"", final=True)
+    position, end = 0, len(body)
+    while position < end:
+        piece = body[position : position + _CHECK_SIZE]
+        final = position + _CHECK_SIZE >= end  # else it may end within a character
+        position += codecs.utf_8_decode(piece, "strict", final)[1]
 
 
 # Columns

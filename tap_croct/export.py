@@ -12,7 +12,7 @@ from singer_sdk.exceptions import FatalAPIError
 from tap_croct import resume, times
 from tap_croct.asking import Requests
 from tap_croct.bookmark import Bookmark
-from tap_croct.decoding import having, milliseconds
+from tap_croct.decoding import milliseconds
 from tap_croct.errors import ApiError, CursorRejectedError, UnreadableError
 from tap_croct.pagination import CursorPaginator
 from tap_croct.text import printable
@@ -37,6 +37,8 @@ class ExportedPage(msgspec.Struct, frozen=True):
     Attributes:
         number: Its number in this run, from 1.
         items: The items; the properties of each by name, undecoded. They belong to the writer.
+        moments: The replication key of each item, in milliseconds since the epoch; None where it
+            is not a whole number.
         metadata: Which application the items belong to, undecoded.
         overhang: The bounds of the window that had to be rounded outward for the API: records
             beyond them are not wanted. None if no bound was rounded.
@@ -52,6 +54,7 @@ class ExportedPage(msgspec.Struct, frozen=True):
 
     number: int
     items: list[dict[str, Raw]]
+    moments: list[int | None]
     metadata: Raw
     overhang: Window | None = None
     repaired: bool = False
@@ -170,7 +173,9 @@ class Export:
         page = fetched.page
         paginator.advance(page)
         self._records += len(page.items)
-        self._see(fetched)
+        name = self._job.replication_key
+        moments = milliseconds([item.get(name) for item in page.items])
+        self._see(fetched, moments)
         passed = window.end is not None and window.end <= asked
         end = None
         if paginator.finished:
@@ -182,6 +187,7 @@ class Export:
         return ExportedPage(
             number=self._pages,
             items=page.items,
+            moments=moments,
             metadata=page.metadata,
             overhang=window.overhang(time_unit),
             repaired=page.repaired,
@@ -200,6 +206,7 @@ class Export:
         return ExportedPage(
             number=self._pages,
             items=[],
+            moments=[],
             metadata=_NO_METADATA,
             latest=self._latest,
             requests=requests,
@@ -217,13 +224,12 @@ class Export:
                 self._job.stream,
             )
 
-    def _see(self, fetched: Fetched) -> None:
+    def _see(self, fetched: Fetched, moments: list[int | None]) -> None:
         """Take note of the times of a page, and of its application."""
-        page = fetched.page
-        latest = _latest(page.items, self._job.replication_key, fetched.received)
+        latest = _latest(moments, fetched.received)
         if latest is not None:
             self._latest = latest if self._latest is None else max(latest, self._latest)
-        application = _application(page.metadata)
+        application = _application(fetched.page.metadata)
         if application is None or application == self._application:
             return
         if self._application is not None:
@@ -249,14 +255,13 @@ class Export:
         return bookmark.as_state(self._job.replication_key)
 
 
-def _latest(items: list[dict[str, Raw]], name: str, received: int) -> int | None:
-    """Return the latest time of some items, in milliseconds since the epoch; None without one.
+def _latest(moments: list[int | None], received: int) -> int | None:
+    """Return the latest of some times, in milliseconds since the epoch; None without one.
 
     A time later than the moment at which it was received comes from a clock that is wrong: to
     resume from there would skip what really happened until then.
     """
-    found = milliseconds(having(items, name)[1])
-    known = [ms for ms in found if ms is not None and times.FIRST_MS <= ms <= received]
+    known = [ms for ms in moments if ms is not None and times.FIRST_MS <= ms <= received]
     return max(known, default=None)
 
 

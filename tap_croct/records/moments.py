@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from tap_croct import times
 from tap_croct.decoding import having, integers, number, open_objects
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_UNKNOWN = (None,)
 
 Paths = dict[str, "Paths | None"]
 """Names of properties that are times (None), and of objects with times in them."""
@@ -25,12 +30,16 @@ def time_paths(schema: dict[str, Any]) -> Paths:
     return paths
 
 
-def convert_times(rows: list[dict[str, Any]], paths: Paths) -> bool:
+def convert_times(
+    rows: list[dict[str, Any]], paths: Paths, known: Mapping[str, Sequence[int | None]]
+) -> bool:
     """Turn times from milliseconds since the epoch into RFC 3339 strings.
 
     Args:
         rows: Records; they are changed. What is not a number stays as it came.
         paths: Where the times are.
+        known: Columns that were decoded before, by name: milliseconds since the epoch, or None
+            for whatever has to be looked at again.
 
     Returns:
         Whether there were numbers that are not a time of any calendar: they become null.
@@ -38,19 +47,21 @@ def convert_times(rows: list[dict[str, Any]], paths: Paths) -> bool:
     lost = False
     for name, below in paths.items():
         if below is None:
-            lost |= _convert(rows, name)
+            lost |= _convert(rows, name, known.get(name, _UNKNOWN))
         else:
-            lost |= convert_times(open_objects(rows, name), below)
+            lost |= convert_times(open_objects(rows, name), below, {})
     return lost
 
 
-def _convert(rows: list[dict[str, Any]], name: str) -> bool:
-    holders, values = having(rows, name)
+def _convert(rows: Sequence[dict[str, Any]], name: str, found: Sequence[int | None]) -> bool:
     try:
-        texts = times.to_rfc3339s(integers(values))
+        if None in found:
+            rows, values = having(rows, name)
+            found = integers(values)
+        texts = times.to_rfc3339s(found)
     except (OverflowError, msgspec.ValidationError):
-        return sum(_convert_one(row, name) for row in holders) > 0  # all of them
-    for row, text in zip(holders, texts, strict=True):
+        return sum(_convert_one(row, name) for row in rows) > 0  # all of them
+    for row, text in zip(rows, texts, strict=True):
         row[name] = text
     return False
 

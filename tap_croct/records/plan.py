@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw
 from singer_sdk.mapper import CustomStreamMap, RemoveRecordTransform
 
-from tap_croct.decoding import decode, decode_column, milliseconds, unreadable
+from tap_croct.decoding import decode, decode_column, unreadable
 from tap_croct.errors import UnreadableError
 from tap_croct.records.additional import Unknown, move_undeclared
 from tap_croct.records.flattening import Flattener, decode_nested
@@ -120,8 +120,8 @@ class RecordPlan:
             raise UnreadableError(message) from error
 
     def _records(self, page: ExportedPage) -> Iterator[tuple[str, list[Row]]]:
-        rows = self._rows(page)
-        moved = self._prepare(rows, page)
+        rows, moments = self._rows(page)
+        moved = self._prepare(rows, moments, page)
         leave_out(rows, self._deselected)
         if self._nested:
             decode_nested(rows)
@@ -146,18 +146,22 @@ class RecordPlan:
                 if type(row.get(name)) is Raw:  # no parser takes it: say why
                     decode(row[name])
 
-    def _rows(self, page: ExportedPage) -> list[Row]:
-        """Return the items that lie in the window, which may have been rounded for the API."""
-        rows: list[Row] = page.items
-        if page.overhang is None:
-            return rows
-        name = self._rules.replication_key
-        found = milliseconds([row.get(name) for row in rows])
-        return [
-            row for row, ms in zip(rows, found, strict=True) if ms is None or ms in page.overhang
-        ]
+    def _rows(self, page: ExportedPage) -> tuple[list[Row], list[int | None]]:
+        """Return the items that lie in the window, which may have been rounded for the API.
 
-    def _prepare(self, rows: list[Row], page: ExportedPage) -> bool:
+        With them, the replication key of each: see `ExportedPage.moments`.
+        """
+        if page.overhang is None:
+            return page.items, page.moments
+        rows: list[Row] = []
+        moments: list[int | None] = []
+        for row, ms in zip(page.items, page.moments, strict=True):
+            if ms is None or ms in page.overhang:
+                rows.append(row)
+                moments.append(ms)
+        return rows, moments
+
+    def _prepare(self, rows: list[Row], moments: list[int | None], page: ExportedPage) -> bool:
         """Give the records of a page the shape that the schema describes."""
         rules = self._rules
         if page.repaired:
@@ -165,7 +169,7 @@ class RecordPlan:
         if ensure_keys(rows, rules.primary_key):
             message = f"records without `{rules.primary_key}` get one derived from their content"
             rules.warn_once("key", message)
-        if convert_times(rows, self._times):
+        if convert_times(rows, self._times, {rules.replication_key: moments}):
             message = "numbers that are not a time from year 1 to 9999 become null"
             rules.warn_once("time", message)
         rules.complete(rows, page)
