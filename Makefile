@@ -36,7 +36,7 @@ format: .venv/ready  ## Fix what ruff can fix
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: .venv/ready  ## Measure how fast the tap is, in ratios
+bench: .venv/ready  ## Measure speed and memory, compared with other programs
 	$(BIN)/python -m dev.bench
 
 bench-duckdb: .venv/ready  ## Measure three ways from the API into tables of DuckDB

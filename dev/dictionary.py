@@ -176,7 +176,7 @@ def _event_types() -> str:
     return (
         "### Event types\n\n"
         f"The {len(rows)} values of `eventType` and `payload.@type`, and of the setting "
-        "`event_types`. Some are tracked by Croct itself, others if your site sends them.\n\n"
+        "`event_types`.\nSome are tracked by Croct itself, others if your site sends them.\n\n"
         f"{table}"
     )
 

@@ -12,11 +12,11 @@ def main() -> None:
     """Run the tap; from the first moment on, a signal ends it with 128 + its number."""
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, _terminate)
-    gc.disable()  # what an import makes stays: looking for garbage meanwhile is a tenth of it
+    gc.disable()  # what imports make stays: collecting garbage takes a tenth of their time
     from tap_croct import tap  # noqa: PLC0415 - takes half a second, in which signals arrive, too
 
     gc.freeze()
-    gc.set_threshold(100_000)  # records make no cycles: looking for them is a fifth of an export
+    gc.set_threshold(100_000)  # records form no cycles: looking for any takes a fifth of an export
     gc.enable()
     tap.main()
 
@@ -24,7 +24,7 @@ def main() -> None:
 def _terminate(signum: int, _frame: object) -> None:
     """End the process before there is a tap, which has a handler of its own.
 
-    At once, because an exception would meet whatever an import catches.
+    At once: an exception could be caught by a module that is being imported.
     """
     name = signal.Signals(signum).name
     if sys.stderr is not None:

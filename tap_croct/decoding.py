@@ -1,4 +1,4 @@
-"""From bytes to values: no more of them than somebody has to look into.
+"""From bytes to values: only what a step has to look into is decoded.
 
 A page is split into items and an item into properties; the properties stay undecoded JSON
 (`msgspec.Raw`). Whatever needs values decodes a *column*: one property of many records in one
@@ -38,7 +38,7 @@ class Page(msgspec.Struct, frozen=True):
         items: The items; the properties of each by name, undecoded.
         nextCursor: The cursor to resume from; null or empty at some ends.
         metadata: Which application the items belong to, undecoded; it comes with events only.
-        repaired: Whether half surrogate pairs were replaced by U+FFFD.
+        repaired: Whether half surrogate pairs were replaced with U+FFFD.
     """
 
     items: list[dict[str, Raw]]
@@ -68,7 +68,7 @@ def decode_page(body: bytes, *, without_nul: bool = False) -> Page:
 
     Args:
         body: JSON, as it came.
-        without_nul: Whether to replace NUL characters by U+FFFD, in names and values.
+        without_nul: Whether to replace NUL characters with U+FFFD, in names and values.
 
     Raises:
         msgspec.ValidationError: If it is not a page.
@@ -92,7 +92,7 @@ def clean(body: bytes) -> tuple[bytes, bool]:
 
     Returns:
         The body as UTF-8 JSON without line breaks, and whether it had half surrogate pairs, which
-        no decoder takes: they are replaced by U+FFFD.
+        no decoder takes: they are replaced with U+FFFD.
 
     Raises:
         UnicodeDecodeError: If it is not UTF-8.

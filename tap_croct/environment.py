@@ -50,7 +50,7 @@ def settings(
         prefix: Start of the variables' names.
 
     Returns:
-        The settings, and the variables that stand for none. What cannot be read as its setting's
+        The settings, and the variables that match no setting. What cannot be read as its setting's
         type stays a string: the validation then says what it may be.
     """
     named = {prefix + name.upper(): name for name in schema["properties"]}

@@ -70,7 +70,7 @@ class UnreadableError(ApiError):
 
 
 class RetriableError(RetriableAPIError):
-    """A failure that the next request may not meet."""
+    """A failure that a retry may overcome."""
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         """Create an error.
@@ -214,7 +214,7 @@ def describe(error: Exception, asked: str = "") -> str:
 
     Args:
         error: An exception of `requests` or a `RetriableError`.
-        asked: The host that was asked; the request that the error knows of, if not given.
+        asked: The host that was asked; by default, that of the request in the error.
 
     Returns:
         A text that is safe to log.

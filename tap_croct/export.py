@@ -42,7 +42,7 @@ class ExportedPage(msgspec.Struct, frozen=True):
         metadata: Which application the items belong to, undecoded.
         overhang: The bounds of the window that had to be rounded outward for the API: records
             beyond them are not wanted. None if no bound was rounded.
-        repaired: Whether half surrogate pairs in it were replaced by U+FFFD.
+        repaired: Whether half surrogate pairs in it were replaced with U+FFFD.
         bookmark: The state of the stream once all records of the page are written; None if it
             stays as it is.
         latest: The latest time seen so far, in milliseconds since the epoch.

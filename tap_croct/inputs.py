@@ -78,7 +78,7 @@ def read_object(text: str, source: str) -> dict[str, Any]:
 def checked_state(
     state: dict[str, Any], streams: Iterable[str], logger: logging.Logger
 ) -> dict[str, Any]:
-    """Return the bookmarks of a state, without what no finished run leaves.
+    """Return the bookmarks of a state, without what only an unfinished run leaves there.
 
     Args:
         state: A state, or a STATE message around one.

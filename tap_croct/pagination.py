@@ -43,7 +43,7 @@ class CursorPaginator(BaseAPIPaginator["str | None"]):
     """
 
     _mark: str | None = None
-    """An earlier cursor, renewed at pages 1, 2, 4, 8, …: a circle of any length comes upon it."""
+    """An earlier cursor, renewed at pages 1, 2, 4, 8, …: a loop of any length gets back to it."""
 
     @override
     def advance(self, page: Page) -> None:  # type: ignore[override]

@@ -2,8 +2,8 @@
 
 Property names, types and meanings are those of the API's published clients. Everything but the
 primary keys is nullable, because records written under older contracts leave properties out, and
-every object allows further properties. Maps with free keys have no ``properties``: flattening
-would replace them by no column at all.
+every object allows further properties. Maps with free keys have no ``properties``: with an empty
+set of them, flattening would leave such a map no column at all.
 """
 
 from __future__ import annotations

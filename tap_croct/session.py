@@ -23,7 +23,7 @@ _LONGEST = 10
 
 
 class Session(requests.Session):
-    """A session that follows no redirect, and does not wait for responses that drip.
+    """A session that follows no redirect, and does not wait for responses that trickle in.
 
     It does not even look where a redirect leads: it may lead nowhere valid.
     """
@@ -37,9 +37,9 @@ class Session(requests.Session):
         """Send a request, and read the response to its end.
 
         The timeout of a request is that of each of its steps: the connection, and every single
-        read. A response that arrives byte by byte would never meet it. So a thread waits for it: a
-        daemon, to be left alone with headers that have no end. It also reads the body, in one call:
-        piece by piece, between which one could look at a clock, costs three times as much.
+        read. A response that arrives byte by byte would never run into it. So a thread waits for
+        it: a daemon, which can be abandoned if the headers never end. It also reads the body, in
+        one call: piece by piece, with a look at the clock in between, costs three times as much.
 
         Args:
             request: The request.
@@ -75,7 +75,7 @@ class Session(requests.Session):
             message = f"the headers took longer than {seconds:g} s"
             raise requests.ReadTimeout(message, request=request)
         if _answer(answers, seconds) is None:
-            # It ended this very moment, or is TLS within TLS, which nobody else can hang up.
+            # It ended just now, or is TLS within TLS, which cannot be shut down from here.
             with suppress(RuntimeError, ValueError, OSError):
                 response.raw.shutdown()
             message = f"the body took longer than {seconds:g} s"

@@ -43,13 +43,16 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         "start_date",
         _Time,
         title="Start date",
-        description="Export nothing older (inclusive): a date or date-time, UTC without an offset",
+        description=(
+            "Export records from this time on (inclusive): a date or date-time, in UTC if it has "
+            "no offset"
+        ),
     ),
     th.Property(
         "end_date",
         _Time,
         title="End date",
-        description="Export nothing from here on (exclusive); must lie after `start_date`",
+        description="Export records before this time only (exclusive); must lie after `start_date`",
     ),
     th.Property(
         "event_types",
@@ -67,7 +70,7 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
     th.Property(
         "max_records",
         th.IntegerType(minimum=1),
-        title="Maximum of records",
+        title="Maximum records",
         description=(
             "Stop each stream after the page that reaches this number of records; "
             "the next run resumes from there"
@@ -78,9 +81,7 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         th.IntegerType(minimum=0),
         default=24,
         title="Lookback",
-        description=(
-            "Hours that a run which resumes by time reads again, because records arrive late"
-        ),
+        description="Hours to go back when a run resumes by time, because records can arrive late",
     ),
     th.Property(
         "replace_nul_characters",
@@ -88,7 +89,7 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         default=False,
         title="Replace NUL characters",
         description=(
-            "Replace NUL characters by U+FFFD, for warehouses such as PostgreSQL that do not "
+            "Replace NUL characters with U+FFFD, for warehouses such as PostgreSQL that do not "
             "store them"
         ),
     ),
@@ -99,8 +100,8 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         allowed_values=["auto", "milliseconds", "seconds"],
         title="Time unit",
         description=(
-            "Unit of the time window that the API is asked for: `milliseconds`, `seconds` or "
-            "`auto` (find out)"
+            "Unit in which the API takes time windows: `milliseconds`, `seconds` or `auto` "
+            "(find out)"
         ),
     ),
     th.Property(
@@ -114,7 +115,7 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         "max_retries",
         th.IntegerType(minimum=0),
         default=10,
-        title="Maximum of retries",
+        title="Maximum retries",
         description="Retries of one request before the run fails",
     ),
     th.Property(

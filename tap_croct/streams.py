@@ -111,7 +111,7 @@ class Sessions(CroctStream):
 
 
 class Users(CroctStream):
-    """Who they were."""
+    """Who they are."""
 
     name = "users"
     path = "/user"

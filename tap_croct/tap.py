@@ -271,7 +271,7 @@ class TapCroct(Tap):
 
 @contextlib.contextmanager
 def _explained() -> Iterator[None]:
-    """Raise wrong settings as the command line explains them: the SDK would log them itself."""
+    """Turn wrong settings into an `InputError`, for `main` to explain: the SDK logs them itself."""
     try:
         yield
     except ConfigValidationError as error:

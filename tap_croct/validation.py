@@ -132,7 +132,7 @@ def validate(config: dict[str, Any], schema: dict[str, Any]) -> list[str]:
 
 
 def warnings(config: dict[str, Any]) -> list[str]:
-    """Return a line for each setting that is valid, but hardly meant.
+    """Return a line for each setting that is valid, but probably a mistake.
 
     Args:
         config: A valid configuration.

@@ -165,7 +165,7 @@ class RecordPlan:
         """Give the records of a page the shape that the schema describes."""
         rules = self._rules
         if page.repaired:
-            rules.warn_once("text", "half surrogate pairs are not text: U+FFFD instead")
+            rules.warn_once("text", "half surrogate pairs are not text: replaced with U+FFFD")
         if ensure_keys(rows, rules.primary_key):
             message = f"records without `{rules.primary_key}` get one derived from their content"
             rules.warn_once("key", message)
