@@ -143,7 +143,11 @@ def problem(response: requests.Response) -> str:
         return head
     if not isinstance(details, dict):
         return head
-    texts = [details.get("title"), details.get("detail") or details.get("details")]
+    title = details.get("title")
+    texts = [
+        None if title == response.reason else title,  # once is enough
+        details.get("detail") or details.get("details"),
+    ]
     said = ": ".join(_one_line(text) for text in texts if text)
     link = f" ({printable(details['type'])})" if details.get("type") else ""
     return f"{head}, {said}{link}" if said else f"{head}{link}"

@@ -74,6 +74,8 @@ BODIES: list[tuple[Any, str]] = [
     ([1], "400 Bad Request"),
     ({}, "400 Bad Request"),
     ({"title": "No"}, "400 Bad Request, No"),
+    ({"title": "Bad Request"}, "400 Bad Request"),
+    ({"title": "Bad Request", "detail": "No"}, "400 Bad Request, No"),
     ({"title": "No", "detail": "a\n b"}, "400 Bad Request, No: a b"),
     ({"title": 5, "details": ["x"]}, "400 Bad Request, 5: ['x']"),
     ({"title": {"a": "\x1b[31m"}}, "400 Bad Request, {'a': '\\x1b[31m'}"),
