@@ -17,6 +17,9 @@ _WHOLE_RECORD = {"_", "record"}
 _WITHOUT_DATA = (AttributeError, TypeError)
 """Errors whose text names types only: that of others may quote a person's data."""
 
+_WITH_DATA = "NumberTooHigh"
+"""The one error of the SDK's evaluator whose text quotes the numbers that it was given."""
+
 
 def properties_used(stream_maps: Mapping[str, Any], stream: str) -> set[str] | None:
     """Return the properties that the expressions of stream maps look into; None for all.
@@ -45,7 +48,10 @@ def failed_expression(stream_map: CustomStreamMap, error: Exception) -> MapExpre
     """
     why = type(error).__name__
     if isinstance(error, MapExpressionError):
-        why = str(error.__cause__ or error)
+        cause = error.__cause__ or error
+        why = type(cause).__name__
+        if why != _WITH_DATA:
+            why = str(cause)
     elif isinstance(error, _WITHOUT_DATA):
         why = f"{why}: {error}"
     message = (

@@ -209,6 +209,23 @@ class TestStreamMaps:
         assert "@mail" not in output.stderr
         assert "LOGLEVEL" not in output.last_line
 
+    @pytest.mark.parametrize("operation", ["** 2", "<< 99999", ">> 99999"])
+    def test_a_number_that_is_too_high_is_not_quoted(
+        self, sandbox: Sandbox, tap: Tap, operation: str
+    ) -> None:
+        expression = f"int('9' * 20 + phone[-7:]) {operation}"
+        output = tap(
+            sandbox.config(
+                stream_maps={"users": {"h": expression, "__filter__": "phone is not None"}}
+            ),
+            TAP_CROCT_LOGLEVEL="DEBUG",
+        )
+        assert output.code == 1
+        assert (
+            f"the stream map `{expression}` fails on a record: NumberTooHigh." in output.last_line
+        )
+        assert "99999990" not in output.stderr
+
     @pytest.mark.parametrize(
         ("maps", "says"),
         [
