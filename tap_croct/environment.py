@@ -11,7 +11,7 @@ from typing import Any
 from dotenv import dotenv_values
 
 from tap_croct.errors import InputError
-from tap_croct.text import printable
+from tap_croct.text import no_constant, printable
 
 _BOOLEANS = dict.fromkeys(("true", "1", "yes", "on"), True)
 _BOOLEANS |= dict.fromkeys(("false", "0", "no", "off"), False)
@@ -113,6 +113,6 @@ def _read(text: str, prop: dict[str, Any]) -> object:
     if "boolean" in types:
         return _BOOLEANS.get(text.lower(), text)
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=no_constant)
     except (ValueError, RecursionError):
         return [item.strip() for item in text.split(",")] if "array" in types else text

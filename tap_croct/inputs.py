@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 from tap_croct import times
 from tap_croct.bookmark import BOOKMARK, SCOPE, Bookmark
 from tap_croct.errors import InputError
-from tap_croct.text import NAME_LIMIT, printable
+from tap_croct.text import NAME_LIMIT, no_constant, printable
 
 if TYPE_CHECKING:
     import logging
@@ -64,7 +64,7 @@ def read_object(text: str, source: str) -> dict[str, Any]:
         InputError: If it is not valid JSON, or not an object.
     """
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_constant=no_constant)
     except (ValueError, RecursionError) as error:
         what = f"is not valid JSON: {error}" if text.strip() else "is empty; `{}` is a valid file"
         message = f"{source} {what}"

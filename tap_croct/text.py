@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from tap_croct.redaction import redacted
 
@@ -73,3 +73,16 @@ def _text(value: object) -> str:
         return str(value)
     except (RecursionError, ValueError):  # nested too deeply; an integer of thousands of digits
         return f"({type(value).__name__})"
+
+
+def no_constant(name: str) -> NoReturn:
+    """Reject what Python takes for JSON, and nothing else does: NaN passes every limit.
+
+    Args:
+        name: `NaN`, `Infinity` or `-Infinity`.
+
+    Raises:
+        ValueError: Always.
+    """
+    message = f"it has {name}, which is not a number of JSON"
+    raise ValueError(message)

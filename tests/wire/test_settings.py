@@ -257,6 +257,7 @@ def test_the_mistakes_come_last(sandbox: Sandbox, tap: Tap) -> None:
         ("", "is empty"),
         ("{", "is not valid JSON: "),
         ("[" * 100_000, "is not valid JSON: "),
+        ('{"api_key": "x", "request_timeout": NaN}', "is not valid JSON: it has NaN"),
         ("[1]", "must be a JSON object"),
         ('"x"', "must be a JSON object"),
     ],
@@ -379,6 +380,10 @@ class TestEnvironment:
             ],
         )
         assert sandbox.requests == []
+
+    def test_not_a_number(self, tap: Tap) -> None:
+        output = tap(None, "--config=ENV", TAP_CROCT_API_KEY=KEY, TAP_CROCT_REQUEST_TIMEOUT="NaN")
+        assert_mistakes(output, ["request_timeout: must be a number of seconds above 0"])
 
     def test_the_key_alone(self, tap: Tap) -> None:
         assert_mistakes(tap(None, "--config=ENV", TAP_CROCT_API_KEY=""), ["api_key: is required"])
