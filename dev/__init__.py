@@ -1,1 +1,1 @@
-"""What the project is worked on with, and is no test: sandbox, demo, benchmark, reliability run."""
+"""Tools for the project's developers that are not tests: sandbox, demo, benchmark, reliability run."""

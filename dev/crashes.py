@@ -204,6 +204,6 @@ def _records(message: dict[str, Any]) -> Iterator[tuple[str, Record]]:
 
 
 def _text(record: Record) -> str:
-    """Return a text that is the same for the same values; null is as good as nothing."""
+    """Return a text that is the same for the same values; null is treated as missing."""
     values = {name: value for name, value in record.items() if value is not None}
     return json.dumps(values, sort_keys=True)

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of one's own, until it is no longer needed."""
+"""A temporary PostgreSQL server."""
 
 from __future__ import annotations
 

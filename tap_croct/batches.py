@@ -1,4 +1,4 @@
-"""Batch files: records by the file instead of by the message."""
+"""Batch files: records in files instead of one message each."""
 
 from __future__ import annotations
 

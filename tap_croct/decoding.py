@@ -125,7 +125,7 @@ def _without_nul(escape: re.Match[bytes]) -> bytes:
 
 
 def _check_utf8(body: bytes) -> None:
-    """Check the encoding; by the piece, because the whole as a string is slow to allocate."""
+    """Check the encoding, piece by piece: one string of the whole is slow to allocate."""
     position, end = 0, len(body)
     while position < end:
         piece = body[position : position + _CHECK_SIZE]

@@ -21,7 +21,8 @@ def variables(prefix: str) -> dict[str, str]:
     """Return the environment variables of the tap, and those of `.env` that are not set.
 
     The file is read from the working directory only: one in a folder above it may belong to
-    somebody else. (The SDK looks beside its own source.) Empty variables count as not set.
+    somebody else. (The SDK looks next to its own source.) Empty variables are treated as not
+    set.
 
     Args:
         prefix: Start of the variables' names, such as `TAP_CROCT_`.

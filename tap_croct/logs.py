@@ -52,7 +52,8 @@ def prepare(configure: Callable[[], Any], loggers: Iterable[str] = ()) -> Any:
     """Configure the log.
 
     Args:
-        configure: The SDK's configuration, by the level and the file that the environment names.
+        configure: Configures the log as the SDK does, with the level and the file that the
+            environment names.
         loggers: Names of loggers that are going to be used.
 
     Returns:

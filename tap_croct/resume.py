@@ -42,13 +42,13 @@ def where(bookmark: Bookmark, scope: Scope, lookback: int, now: int) -> Resume:
 
     Args:
         bookmark: Where the last run stopped, and what it was limited to. A bookmark that does not
-            say (of version 0.1) counts as made with the scope of this run.
+            say (of version 0.1) is treated as made with the scope of this run.
         scope: What this run is limited to.
         lookback: How late records may arrive, in milliseconds.
         now: The time, in milliseconds since the epoch.
     """
     latest = bookmark.latest
-    if latest is not None and latest > now:  # some clock was wrong: nobody knows what was seen
+    if latest is not None and latest > now:  # some clock was wrong: what was seen is unknown
         latest = None
     before = bookmark.scope or scope
     if bookmark.cursor is None and latest is None:
@@ -85,7 +85,7 @@ def _from_old_end(
 ) -> Resume:
     """Resume where the window ended, or where the export had come to inside of it.
 
-    A cursor may stand for the window that it was given for: it is of no use here.
+    A cursor may stand for the window that it was given for: it cannot be used here.
     """
     end = before.window.end
     if bookmark.finished and end is not None:

@@ -79,7 +79,7 @@ class CroctStream(ApiStream, abc.ABC):
     def samples(self, records: Sequence[dict[str, Any]]) -> Iterable[dict[str, Any]]:
         """Choose the records that are searched for nested properties the schema does not know.
 
-        To look into every record of a long export would take a quarter of its time.
+        Searching every record would take a quarter of the time of a long export.
 
         Args:
             records: The records of a page, as they are written.

@@ -99,7 +99,7 @@ class TapCroct(Tap):
     @property
     @override
     def _env_var_config(self) -> dict[str, Any]:
-        # The SDK looks for `.env` beside its own source, lets it win over the environment, and
+        # The SDK looks for `.env` next to its own source, lets it win over the environment, and
         # leaves `number` settings as strings.
         self.append_builtin_config(self.config_jsonschema)
         prefix = self._env_var_prefix

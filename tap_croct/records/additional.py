@@ -28,11 +28,11 @@ def move_undeclared(rows: Iterable[dict[str, Any]], declared: frozenset[str]) ->
     for row in rows:
         if not row.keys() <= declared:
             moved = {name: row.pop(name) for name in [*row] if name not in declared}
-            row[ADDITIONAL] = beside(row.get(ADDITIONAL), moved)
+            row[ADDITIONAL] = joined(row.get(ADDITIONAL), moved)
     return True
 
 
-def beside(own: object, moved: dict[str, Any]) -> dict[str, Any]:
+def joined(own: object, moved: dict[str, Any]) -> dict[str, Any]:
     """Join what is moved into `additionalProperties` with what a record has there itself.
 
     Args:

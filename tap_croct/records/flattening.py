@@ -1,4 +1,4 @@
-"""Flattening: nested properties become columns, by the rules of the SDK, but compiled once."""
+"""Flattening: nested properties become columns, by the SDK's rules, compiled once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from msgspec import Raw
 from singer_sdk.helpers._flattening import flatten_key  # the rules for long names
 
 from tap_croct.decoding import column, decode_column, encode, having
-from tap_croct.records.additional import beside
+from tap_croct.records.additional import joined
 from tap_croct.schemas import ADDITIONAL
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Flattener:
         _flatten(record, self._top, flat, rest)
         if rest and ADDITIONAL in self._columns:
             self.without_column.update(rest)
-            flat[ADDITIONAL] = dumps(beside(record.get(ADDITIONAL), rest))
+            flat[ADDITIONAL] = dumps(joined(record.get(ADDITIONAL), rest))
         return flat
 
 
