@@ -35,6 +35,7 @@ from tap_croct.errors import (
 from tap_croct.nesting import deepest_record
 from tap_croct.pagination import Fetched
 from tap_croct.session import Session
+from tap_croct.shapes import Shape
 from tap_croct.text import printable
 
 if sys.version_info >= (3, 12):
@@ -67,6 +68,11 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
     def own_keys(cls) -> tuple[str, str]:
         """Return the primary key and the replication key, whatever a catalog says."""
         return cls.primary_keys[0], str(cls.replication_key)  # type: ignore[index]
+
+    @cached_property
+    def shape(self) -> Shape:
+        """The usual shape of the stream's items."""
+        return Shape(self.schema, self.own_keys()[0], self.effective_schema["properties"])
 
     # Requests
 
@@ -205,7 +211,7 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
         body = response.content
         try:
             without_nul = bool(self.config.get("replace_nul_characters"))
-            return decode_page(body, without_nul=without_nul)
+            return decode_page(body, self.shape, without_nul=without_nul)
         except msgspec.ValidationError as error:
             reason = f"There is no list of records in it ({printable(error)})"
             raise final_error(response, reason) from error

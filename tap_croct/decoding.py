@@ -1,6 +1,6 @@
 """From bytes to values: only what a step has to look into is decoded.
 
-A page is split into items and an item into properties; the properties stay undecoded JSON
+A page is split into items and an item into properties; most properties stay undecoded JSON
 (`msgspec.Raw`). Whatever needs values decodes a *column*: one property of many records in one
 call, which takes a fraction of the time of one call a record.
 """
@@ -10,16 +10,20 @@ from __future__ import annotations
 import codecs
 import re
 from decimal import Decimal
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw
 
 from tap_croct import times
 from tap_croct.nesting import named
+from tap_croct.shapes import Body
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+
+    from tap_croct.shapes import Shape
 
 _CHECK_SIZE = 1 << 12  # bytes
 _MARGIN = 30  # levels: how deep values may be nested depends on how many calls are under way
@@ -35,25 +39,35 @@ class Page(msgspec.Struct, frozen=True):
     """A response of the API.
 
     Attributes:
-        items: The items; the properties of each by name, undecoded.
+        items: The items: structs if all of them have the usual shape of the stream; if not, dicts
+            of undecoded properties.
+        usual: Which of the two.
         nextCursor: The cursor to resume from; null or empty at some ends.
         metadata: Which application the items belong to, undecoded; it comes with events only.
         repaired: Whether half surrogate pairs were replaced with U+FFFD.
     """
 
-    items: list[dict[str, Raw]]
+    items: list[Any]
+    usual: bool
     nextCursor: str | None  # noqa: N815 - the API's name
     metadata: Raw
     repaired: bool
 
+    def times(self, name: str) -> list[int | None]:
+        """Read a time of each item.
 
-class _Body(msgspec.Struct):
-    items: list[dict[str, Raw]]
-    nextCursor: str | None = None  # noqa: N815
-    metadata: Raw = Raw(b"null")
+        Args:
+            name: The property that holds it.
+
+        Returns:
+            For each item, milliseconds since the epoch; None where it is not a whole number.
+        """
+        if not self.usual:
+            return milliseconds([item.get(name) for item in self.items])
+        return [None if ms is UNSET else ms for ms in map(attrgetter(name), self.items)]
 
 
-_body = msgspec.json.Decoder(_Body).decode
+_body = msgspec.json.Decoder(Body[dict[str, Raw]]).decode
 _value = msgspec.json.Decoder(float_hook=Decimal).decode
 _values = msgspec.json.Decoder(list[Any], float_hook=Decimal).decode
 _integers = msgspec.json.Decoder(list[int | None]).decode
@@ -63,11 +77,12 @@ encode = msgspec.json.Encoder(decimal_format="number").encode
 """Encode a value, undecoded parts of it as they are: `bytes` of compact JSON."""
 
 
-def decode_page(body: bytes, *, without_nul: bool = False) -> Page:
-    """Split a response into items, and each item into its undecoded properties.
+def decode_page(body: bytes, shape: Shape, *, without_nul: bool = False) -> Page:
+    """Split a response into items, and each item into its properties.
 
     Args:
         body: JSON, as it came.
+        shape: The usual shape of the items.
         without_nul: Whether to replace NUL characters with U+FFFD, in names and values.
 
     Raises:
@@ -77,11 +92,21 @@ def decode_page(body: bytes, *, without_nul: bool = False) -> Page:
         RecursionError: If it is nested deeper than any parser follows (some 1,000 levels).
     """
     body, repaired = clean(body)
-    page = _body(body)
-    if without_nul and b"\\u0000" in body:
+    with_nul = without_nul and b"\\u0000" in body
+    page = None if with_nul else _usual(body, shape)
+    usual = page is not None
+    page = page or _body(body)
+    if with_nul:
         _replace_nul(page.items)
         page.metadata = Raw(_NUL_ESCAPE.sub(_without_nul, bytes(page.metadata)))
-    return Page(page.items, page.nextCursor, page.metadata, repaired)
+    return Page(page.items, usual, page.nextCursor, page.metadata, repaired)
+
+
+def _usual(body: bytes, shape: Shape) -> Any:
+    try:
+        return shape.decode(body)
+    except msgspec.ValidationError:
+        return None
 
 
 def clean(body: bytes) -> tuple[bytes, bool]:
@@ -134,6 +159,21 @@ def _check_utf8(body: bytes) -> None:
 
 
 # Columns
+
+
+def values_of(records: Sequence[Any], name: str) -> Iterable[Any]:
+    """Return the values of a property.
+
+    Args:
+        records: All of them structs, or all of them dicts.
+        name: The property.
+
+    Returns:
+        For each, its value; `UNSET` or None where it is missing.
+    """
+    if records and type(records[0]) is dict:
+        return [record.get(name) for record in records]
+    return map(attrgetter(name), records)
 
 
 def column(values: Sequence[Any]) -> bytes:
@@ -231,18 +271,9 @@ def milliseconds(values: Sequence[object]) -> list[int | None]:
         For each, milliseconds since the epoch; None where it is not a whole number.
     """
     try:
-        return integers(values)
+        found: list[int | None] = _integers(column(values))
     except msgspec.ValidationError:
-        return [times.to_milliseconds(number(value)) for value in values]
-
-
-def integers(values: Sequence[object]) -> list[int | None]:
-    """Decode a column of integers and nulls.
-
-    Raises:
-        msgspec.ValidationError: If there is anything else in it.
-    """
-    found: list[int | None] = _integers(column(values))
+        found = [times.to_milliseconds(number(value)) for value in values]
     return found
 
 
@@ -254,27 +285,20 @@ def number(value: object) -> Any:
         return Decimal("Infinity")
 
 
-def open_objects(rows: Sequence[dict[str, Any]], name: str) -> list[dict[str, Any]]:
-    """Open one level of a property in many rows: its own properties stay undecoded.
+def open_objects(values: Sequence[object]) -> list[dict[str, Raw] | None]:
+    """Open one level of a column of objects.
 
     Args:
-        rows: Records; where the property is an object, it becomes a dict.
-        name: The property.
+        values: Undecoded values, or values with undecoded parts.
 
     Returns:
-        Those dicts, of the rows in which it is an object.
+        For each, its properties, undecoded; None for anything but an object.
     """
-    holders, values = having(rows, name)
     try:
-        found = _objects(column(values))
+        found: list[dict[str, Raw] | None] = _objects(column(values))
     except msgspec.ValidationError:
         found = [opened(value) for value in values]
-    objects = []
-    for row, value in zip(holders, found, strict=True):
-        if value is not None:
-            row[name] = value
-            objects.append(value)
-    return objects
+    return found
 
 
 def opened(value: object) -> dict[str, Raw] | None:

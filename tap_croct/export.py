@@ -12,7 +12,6 @@ from singer_sdk.exceptions import FatalAPIError
 from tap_croct import resume, times
 from tap_croct.asking import Requests
 from tap_croct.bookmark import Bookmark
-from tap_croct.decoding import milliseconds
 from tap_croct.errors import ApiError, CursorRejectedError, UnreadableError
 from tap_croct.pagination import CursorPaginator
 from tap_croct.text import printable
@@ -36,7 +35,8 @@ class ExportedPage(msgspec.Struct, frozen=True):
 
     Attributes:
         number: Its number in this run, from 1.
-        items: The items; the properties of each by name, undecoded. They belong to the writer.
+        items: The items; see `decoding.Page`. They belong to the writer.
+        usual: Whether they are structs.
         moments: The replication key of each item, in milliseconds since the epoch; None where it
             is not a whole number.
         metadata: Which application the items belong to, undecoded.
@@ -53,7 +53,8 @@ class ExportedPage(msgspec.Struct, frozen=True):
     """
 
     number: int
-    items: list[dict[str, Raw]]
+    items: list[Any]
+    usual: bool
     moments: list[int | None]
     metadata: Raw
     overhang: Window | None = None
@@ -173,8 +174,7 @@ class Export:
         page = fetched.page
         paginator.advance(page)
         self._records += len(page.items)
-        name = self._job.replication_key
-        moments = milliseconds([item.get(name) for item in page.items])
+        moments = page.times(self._job.replication_key)
         self._see(fetched, moments)
         passed = window.end is not None and window.end <= asked
         end = None
@@ -187,6 +187,7 @@ class Export:
         return ExportedPage(
             number=self._pages,
             items=page.items,
+            usual=page.usual,
             moments=moments,
             metadata=page.metadata,
             overhang=window.overhang(time_unit),
@@ -206,6 +207,7 @@ class Export:
         return ExportedPage(
             number=self._pages,
             items=[],
+            usual=True,
             moments=[],
             metadata=_NO_METADATA,
             latest=self._latest,

@@ -6,9 +6,10 @@ import sys
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
+from msgspec import UNSET, Raw
 
 from tap_croct import schemas
-from tap_croct.decoding import column, decode, decode_column, having
+from tap_croct.decoding import column, decode
 from tap_croct.sync import CroctStream
 
 if sys.version_info >= (3, 12):
@@ -17,7 +18,7 @@ else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from singer_sdk.helpers.types import Context
 
@@ -29,6 +30,7 @@ class _Type(msgspec.Struct, gc=False):
 
 
 _types = msgspec.json.Decoder(list[_Type]).decode
+_NOT_GIVEN = (UNSET, Raw(b"null"))
 
 
 class Events(CroctStream):
@@ -39,6 +41,7 @@ class Events(CroctStream):
     primary_keys: ClassVar[tuple[str, ...]] = ("id",)
     replication_key = "timestamp"
     schema = schemas.EVENT
+    kind = "eventType"
 
     @property
     @override
@@ -56,40 +59,26 @@ class Events(CroctStream):
         return {**params, "events": self.event_types}
 
     @override
-    def complete(self, records: list[dict[str, Any]], page: ExportedPage) -> None:
+    def complete(self, items: list[Any], page: ExportedPage) -> None:
         """Add the event's type, and where it belongs, to events that don't say so themselves."""
-        types = _event_types(records)
-        for record, kind in zip(records, types, strict=True):
-            if "eventType" in record or "metadata" in record:
-                _add(record, eventType=kind, metadata=page.metadata)
-            else:
-                record["eventType"] = kind
-                record["metadata"] = page.metadata
+        types = _event_types(items)
+        metadata = page.metadata
+        for item, kind in zip(items, types, strict=True):
+            if item.eventType in _NOT_GIVEN:
+                item.eventType = kind
+            if item.metadata in _NOT_GIVEN:
+                item.metadata = metadata
         unknown = {str(kind) for kind in types if kind is not None} - schemas.PAYLOADS.keys()
         self._tap.unknown.update(f"event type {kind}" for kind in unknown)
 
-    @override
-    def samples(self, records: Sequence[dict[str, Any]]) -> Iterable[dict[str, Any]]:
-        """Choose one event of each type, after the first pages."""
-        if super().samples(records) is records:
-            return records
-        return {str(record.get("eventType")): record for record in records}.values()
 
-
-def _add(record: dict[str, Any], **more: Any) -> None:
-    """Add properties, except those that the record has and that are not null."""
-    for name, value in more.items():
-        decode_column([record], name)
-        if record.get(name) is None:
-            record[name] = value
-
-
-def _event_types(records: Sequence[dict[str, Any]]) -> list[Any]:
+def _event_types(items: Sequence[Any]) -> list[Any]:
     """Return the `@type` of each payload, or `type` as it was called before contract 0.3.0."""
+    payloads = [item.payload for item in items]
     try:
-        return [kind.type for kind in _types(column([record["payload"] for record in records]))]
-    except (KeyError, msgspec.ValidationError):
-        return [_event_type(record.get("payload")) for record in records]
+        return [kind.type for kind in _types(column(payloads))]
+    except (TypeError, msgspec.ValidationError):  # one is missing, or not an object with a type
+        return [None if payload is UNSET else _event_type(payload) for payload in payloads]
 
 
 def _event_type(payload: object) -> Any:
@@ -120,12 +109,10 @@ class Users(CroctStream):
     schema = schemas.USER
 
     @override
-    def complete(self, records: list[dict[str, Any]], page: ExportedPage) -> None:
+    def complete(self, items: list[Any], page: ExportedPage) -> None:
         """Make lists of what was one string in contracts before 0.7.1."""
         for name in ("activities", "interests"):
-            if b'"' not in column(having(records, name)[1]):
-                continue
-            for record in records:
-                value = record.get(name)
-                if value is not None and bytes(value)[:1] == b'"':
-                    record[name] = msgspec.Raw(b"[%b]" % bytes(value))
+            for item in items:
+                value = getattr(item, name)
+                if value is not UNSET and bytes(value)[:1] == b'"':
+                    setattr(item, name, Raw(b"[%b]" % value))

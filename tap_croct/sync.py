@@ -6,7 +6,7 @@ import abc
 import math
 import sys
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk.exceptions import FatalAPIError
 from singer_sdk.helpers._batch import SDKBatchMessage
@@ -29,7 +29,7 @@ else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterator
 
     from singer_sdk.helpers._batch import BatchConfig
     from singer_sdk.helpers.types import Context
@@ -37,10 +37,6 @@ if TYPE_CHECKING:
     from tap_croct.export import ExportedPage
     from tap_croct.progress import Progress
     from tap_croct.resume import Resume
-
-
-_SEARCHED_WHOLE = 2000
-"""How many records of a run are searched in full for properties that the schema lacks."""
 
 
 class CroctStream(ApiStream, abc.ABC):
@@ -64,28 +60,19 @@ class CroctStream(ApiStream, abc.ABC):
         super().__init__(tap)
         self._bookmark: dict[str, Any] | None = None
         self._warned: set[str] = set()
-        self._sampled = 0
 
     # What differs between the streams
 
-    def complete(self, records: list[dict[str, Any]], page: ExportedPage) -> None:
-        """Add what the items of the API don't have themselves.
+    kind: ClassVar[str | None] = None
+    """The property that tells records of different content apart, if there is one."""
+
+    def complete(self, items: list[Any], page: ExportedPage) -> None:
+        """Add what the API does not send with each item.
 
         Args:
-            records: The records of a page, their times already converted; they are changed.
+            items: The items of a page, as structs, their times already converted; they are changed.
             page: The page that they are from.
         """
-
-    def samples(self, records: Sequence[dict[str, Any]]) -> Iterable[dict[str, Any]]:
-        """Choose the records that are searched for nested properties the schema does not know.
-
-        Searching every record would take a quarter of the time of a long export.
-
-        Args:
-            records: The records of a page, as they are written.
-        """
-        self._sampled += len(records)
-        return records if self._sampled <= _SEARCHED_WHOLE else records[::10]
 
     @property
     def event_types(self) -> list[str] | None:
@@ -153,7 +140,7 @@ class CroctStream(ApiStream, abc.ABC):
 
     def _pages(
         self, progress: Progress
-    ) -> Iterator[tuple[ExportedPage, list[tuple[str, list[dict[str, Any]]]]]]:
+    ) -> Iterator[tuple[ExportedPage, list[tuple[str, list[Any]]]]]:
         """Yield each page and its records, by stream, while the page after it is fetched."""
         plan = self._plan()
         job = self._job()
@@ -174,15 +161,9 @@ class CroctStream(ApiStream, abc.ABC):
             self._tap.unknown |= plan.unknown
 
     def _plan(self) -> RecordPlan:
-        key, replication_key = self.own_keys()
+        key = self.own_keys()[0]
         rules = Rules(
-            self.name,
-            key,
-            replication_key,
-            self.schema,
-            self.complete,
-            self.samples,
-            self.warn_once,
+            self.name, key, self.schema, self.shape, self.kind, self.complete, self.warn_once
         )
         return RecordPlan(
             rules,

@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import UNSET, Raw
 
-from tap_croct.decoding import decode, encode, opened
+from tap_croct.decoding import decode, encode, opened, values_of
 from tap_croct.schemas import ADDITIONAL, undeclared
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Sequence
+
+_SEARCHED_WHOLE = 2000
+"""How many records of a run are searched in full for properties that the schema lacks."""
 
 
-def move_undeclared(rows: Iterable[dict[str, Any]], declared: frozenset[str]) -> bool:
+def move_undeclared(rows: Iterable[dict[str, Any]], declared: Collection[str]) -> bool:
     """Move the properties that the schema lacks into `additionalProperties`.
 
     Args:
@@ -23,13 +27,12 @@ def move_undeclared(rows: Iterable[dict[str, Any]], declared: frozenset[str]) ->
     Returns:
         Whether there were any.
     """
-    if declared.issuperset(set().union(*rows)):
-        return False
+    any_moved = False
     for row in rows:
-        if not row.keys() <= declared:
-            moved = {name: row.pop(name) for name in [*row] if name not in declared}
+        if moved := {name: row.pop(name) for name in [*row] if name not in declared}:
             row[ADDITIONAL] = joined(row.get(ADDITIONAL), moved)
-    return True
+            any_moved = True
+    return any_moved
 
 
 def joined(own: object, moved: dict[str, Any]) -> dict[str, Any]:
@@ -58,46 +61,62 @@ class Unknown:
         names: Paths such as `payload.cart.giftWrap`.
     """
 
-    def __init__(self, schema: dict[str, Any]) -> None:
+    def __init__(self, schema: dict[str, Any], kind: str | None) -> None:
         """Start with none.
 
         Args:
             schema: The tap's own schema of the stream.
+            kind: The property that tells records of different content apart, if there is one.
         """
         self.names: set[str] = set()
         self._schema = schema
+        self._kind = kind
         self._objects = [n for n, p in schema["properties"].items() if "properties" in p]
         self._seen: set[tuple[str, int]] = set()
+        self._records = 0
 
-    def search(self, rows: Iterable[dict[str, Any]]) -> None:
-        """Look into records, if none of their shape was seen before.
+    def search(self, records: Sequence[Any]) -> None:
+        """Look into a sample of records, if none of their content was seen before.
 
         Args:
-            rows: Records as they are written, but not flattened.
+            records: Records of a page, as they are written, but not flattened.
         """
-        for row in rows:
-            nested = {name: row[name] for name in self._objects if name in row}
-            text = encode(nested)
-            shape = (str(row.get("eventType")), text.count(b'":'))
-            if shape not in self._seen:
-                self._seen.add(shape)
+        sample = self._sample(records)
+        columns = [values_of(sample, name) for name in self._objects]
+        for kind, *values in zip(self._kinds(sample), *columns, strict=True):
+            text = encode([None if value is UNSET else value for value in values])
+            content = kind, text.count(b'":')
+            if content not in self._seen:
+                self._seen.add(content)
                 self._look_into(text)
 
-    def note_moved(self, rows: Iterable[dict[str, Any]]) -> None:
+    def _sample(self, records: Sequence[Any]) -> Sequence[Any]:
+        """Choose the records to look into: all of them would take a quarter of a long export."""
+        self._records += len(records)
+        if self._records <= _SEARCHED_WHOLE:
+            return records
+        if self._kind is None:
+            return records[::10]
+        return [*dict(zip(self._kinds(records), records, strict=True)).values()]
+
+    def _kinds(self, records: Sequence[Any]) -> Iterable[str]:
+        return map(str, values_of(records, self._kind)) if self._kind else ("" for _ in records)
+
+    def note_moved(self, records: Sequence[Any]) -> None:
         """Note what was moved into `additionalProperties`.
 
         Args:
-            rows: Records as they are written, but not flattened.
+            records: Records as they are written, but not flattened.
         """
-        for row in rows:
-            moved = row.get(ADDITIONAL)
+        for moved in values_of(records, ADDITIONAL):
             if isinstance(moved, dict):
                 self.names.update(moved)
 
     def _look_into(self, text: bytes) -> None:
         try:
-            nested = decode(msgspec.Raw(text))
+            values = decode(Raw(text))
         except (msgspec.ValidationError, ArithmeticError):  # a number that no parser takes
             return
+        nested = dict(zip(self._objects, values, strict=True))
         self.names.update(undeclared(nested, self._schema))
         self.names.discard("payload.type")  # the name of `@type` before contract 0.3.0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Raw
 
-from tap_croct.decoding import decode, having
+from tap_croct.decoding import decode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,9 +28,6 @@ def ensure_keys(rows: list[dict[str, Any]], name: str) -> bool:
     Returns:
         Whether there were any.
     """
-    holders, values = having(rows, name)
-    if len(holders) == len(rows) and not any(absent in values for absent in _NO_KEY):
-        return False
     derived = False
     for row in rows:
         if name not in row or row[name] in _NO_KEY:

@@ -1,19 +1,18 @@
-"""Times: from milliseconds to RFC 3339, in all records of a page at once."""
+"""Times: from milliseconds to RFC 3339, in all records of a page."""
 
 from __future__ import annotations
 
 from decimal import Decimal
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-import msgspec
+from msgspec import Struct
 
 from tap_croct import times
-from tap_croct.decoding import having, integers, number, open_objects
+from tap_croct.decoding import number, opened
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-_UNKNOWN = (None,)
+    from collections.abc import Iterable, Sequence
 
 Paths = dict[str, "Paths | None"]
 """Names of properties that are times (None), and of objects with times in them."""
@@ -30,43 +29,46 @@ def time_paths(schema: dict[str, Any]) -> Paths:
     return paths
 
 
-def convert_times(
-    rows: list[dict[str, Any]], paths: Paths, known: Mapping[str, Sequence[int | None]]
-) -> bool:
+def format_times(items: Sequence[Any], paths: Paths) -> None:
     """Turn times from milliseconds since the epoch into RFC 3339 strings.
+
+    Args:
+        items: Structs of the usual shape; they are changed. What is not an integer stays.
+        paths: Where the times are.
+    """
+    for name, below in paths.items():
+        values = map(attrgetter(name), items)
+        if below is not None:
+            format_times([value for value in values if isinstance(value, Struct)], below)
+            continue
+        found = [(item, ms) for item, ms in zip(items, values, strict=True) if type(ms) is int]
+        for (item, _), text in zip(found, times.to_rfc3339s(ms for _, ms in found), strict=True):
+            setattr(item, name, text)
+
+
+def convert_times(rows: Iterable[dict[str, Any]], paths: Paths) -> bool:
+    """Turn times into RFC 3339 strings, whatever stands in their place.
 
     Args:
         rows: Records; they are changed. What is not a number stays as it came.
         paths: Where the times are.
-        known: Columns that were decoded before, by name: milliseconds since the epoch, or None
-            for whatever has to be looked at again.
 
     Returns:
         Whether there were numbers that are not a time of any calendar: they become null.
     """
     lost = False
-    for name, below in paths.items():
-        if below is None:
-            lost |= _convert(rows, name, known.get(name, _UNKNOWN))
-        else:
-            lost |= convert_times(open_objects(rows, name), below, {})
+    for row in rows:
+        for name in paths.keys() & row.keys():
+            below = paths[name]
+            if below is None:
+                lost |= _convert(row, name)
+            elif (value := opened(row[name])) is not None:
+                lost |= convert_times([value], below)
+                row[name] = value
     return lost
 
 
-def _convert(rows: Sequence[dict[str, Any]], name: str, found: Sequence[int | None]) -> bool:
-    try:
-        if None in found:
-            rows, values = having(rows, name)
-            found = integers(values)
-        texts = times.to_rfc3339s(found)
-    except (OverflowError, msgspec.ValidationError):
-        return sum(_convert_one(row, name) for row in rows) > 0  # all of them
-    for row, text in zip(rows, texts, strict=True):
-        row[name] = text
-    return False
-
-
-def _convert_one(row: dict[str, Any], name: str) -> bool:
+def _convert(row: dict[str, Any], name: str) -> bool:
     value = number(row[name])
     if type(value) not in (int, Decimal):
         return False

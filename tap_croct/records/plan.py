@@ -15,17 +15,18 @@ from tap_croct.records.additional import Unknown, move_undeclared
 from tap_croct.records.flattening import Flattener, decode_nested
 from tap_croct.records.keys import ensure_keys
 from tap_croct.records.maps import failed_expression, properties_used
-from tap_croct.records.moments import convert_times, time_paths
+from tap_croct.records.moments import convert_times, format_times, time_paths
 from tap_croct.records.selection import deselected, leave_out
 from tap_croct.schemas import ADDITIONAL
 from tap_croct.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from singer_sdk.mapper import StreamMap
 
     from tap_croct.export import ExportedPage
+    from tap_croct.shapes import Shape
 
 Row = dict[str, Any]
 
@@ -36,19 +37,19 @@ class Rules(msgspec.Struct, frozen=True):
     Attributes:
         stream: Name of the stream.
         primary_key: The property that identifies a record.
-        replication_key: The property that holds the time by which the API orders the records.
         schema: The tap's own schema.
-        complete: Adds to the records of a page what the items of the API don't have themselves.
-        samples: Chooses the records of a page that are searched for what the schema lacks.
+        shape: The usual shape of an item.
+        kind: The property that tells records of different content apart, if there is one.
+        complete: Adds to the items of a page what the API does not send with each.
         warn_once: Logs a warning, unless one of its kind (the first argument) was logged before.
     """
 
     stream: str
     primary_key: str
-    replication_key: str
     schema: dict[str, Any]
-    complete: Callable[[list[Row], ExportedPage], None]
-    samples: Callable[[Sequence[Row]], Iterable[Row]]
+    shape: Shape
+    kind: str | None
+    complete: Callable[[list[Any], ExportedPage], None]
     warn_once: Callable[[str, str], None]
 
 
@@ -78,12 +79,16 @@ class RecordPlan:
             settings: The tap's settings.
         """
         self._rules = rules
+        self._shape = shape = rules.shape
         # What a catalog leaves out of the tap's schema is selected and mapped like all else, and
         # only moved after that: it would slip past both.
         self._left_out = rules.schema["properties"].keys() - declared
-        self._declared = self._left_out.union(declared)
         self._times = time_paths(rules.schema)
-        self._deselected = deselected(mask)
+        self._deselected = {
+            shape.attributes[name]: below
+            for name, below in deselected(mask).items()
+            if name in shape.attributes
+        }
         self._nested = any(stream_map.flattening_enabled for stream_map in stream_maps)
         maps = settings.get("stream_maps") or {}
         self._used = properties_used(maps, rules.stream)
@@ -92,7 +97,8 @@ class RecordPlan:
             for stream_map in stream_maps
             if not isinstance(stream_map, RemoveRecordTransform)
         ]
-        self._unknown = Unknown(rules.schema)
+        self._changed = bool(self._left_out) or any(mapping.changes for mapping in self._maps)
+        self._unknown = Unknown(rules.schema, rules.kind)
 
     @property
     def unknown(self) -> set[str]:
@@ -100,14 +106,15 @@ class RecordPlan:
         names = self._unknown.names.union(*(mapping.unknown for mapping in self._maps))
         return {f"{self._rules.stream}.{name}" for name in names}
 
-    def records(self, page: ExportedPage) -> Iterator[tuple[str, list[Row]]]:
+    def records(self, page: ExportedPage) -> Iterator[tuple[str, list[Any]]]:
         """Make records of the items of a page.
 
         Args:
             page: The page; its items become the records.
 
         Yields:
-            For each stream map, the name of the stream that it makes, and its records.
+            For each stream map, the name of the stream that it makes, and its records: dicts, or
+            structs where no step needs dicts.
 
         Raises:
             UnreadableError: If a step has to look into a value that no parser takes.
@@ -115,65 +122,61 @@ class RecordPlan:
         try:
             yield from self._records(page)
         except (msgspec.MsgspecError, RecursionError, InvalidOperation) as error:
-            which = unreadable(page.items, self._rules.primary_key)
+            items = page.items
+            rows = [self._shape.properties(i) for i in items] if page.usual else items
+            which = unreadable(rows, self._rules.primary_key)
             message = f"page {page.number}: {which} cannot be read ({printable(error)})"
             raise UnreadableError(message) from error
 
-    def _records(self, page: ExportedPage) -> Iterator[tuple[str, list[Row]]]:
-        rows, moments = self._rows(page)
-        moved = self._prepare(rows, moments, page)
-        leave_out(rows, self._deselected)
-        if self._nested:
-            decode_nested(rows)
-        self._decode_used(rows)
+    def _records(self, page: ExportedPage) -> Iterator[tuple[str, list[Any]]]:
+        items = self._items(page)
+        format_times(items, self._times)
+        self._rules.complete(items, page)
+        leave_out(items, self._deselected)
+        rows = self._rows(items) if self._changed else items
         for mapping in self._maps:
             records = mapping.apply(rows)
-            if moved:
+            if not page.usual:
                 self._unknown.note_moved(records)
-            if self._left_out and mapping.flatten is None:
+            if mapping.flatten is not None:
+                yield mapping.stream, [mapping.flatten(record) for record in records]
+                continue
+            if self._left_out:
                 records = mapping.declared_only(records)
-            if mapping.flatten is None:
-                self._unknown.search(self._rules.samples(records))
-            else:
-                records = [mapping.flatten(record) for record in records]
+            self._unknown.search(records)
             yield mapping.stream, records
 
-    def _decode_used(self, rows: list[Row]) -> None:
-        """Decode what the expressions of stream maps look into."""
+    def _items(self, page: ExportedPage) -> list[Any]:
+        """Return the items of a page, in the usual shape."""
+        items = page.items
+        if page.overhang is not None:  # the window was rounded for the API
+            known = zip(items, page.moments, strict=True)
+            items = [item for item, ms in known if ms is None or ms in page.overhang]
+        rules = self._rules
+        if page.repaired:
+            rules.warn_once("text", "half surrogate pairs are not text: replaced with U+FFFD")
+        if page.usual:
+            return items
+        if ensure_keys(items, rules.primary_key):
+            message = f"records without `{rules.primary_key}` get one derived from their content"
+            rules.warn_once("key", message)
+        if convert_times(items, self._times):
+            message = "numbers that are not a time from year 1 to 9999 become null"
+            rules.warn_once("time", message)
+        move_undeclared(items, self._shape.attributes.keys())
+        return [self._shape.item(properties) for properties in items]
+
+    def _rows(self, items: list[Any]) -> list[Row]:
+        """Return items as the SDK's maps take them; what these look into is decoded."""
+        rows = [self._shape.properties(item) for item in items]
+        if self._nested:
+            decode_nested(rows)
         for name in set().union(*rows) if self._used is None else self._used:
             decode_column(rows, name)
             for row in rows:
                 if type(row.get(name)) is Raw:  # no parser takes it: say why
                     decode(row[name])
-
-    def _rows(self, page: ExportedPage) -> tuple[list[Row], list[int | None]]:
-        """Return the items that lie in the window, which may have been rounded for the API.
-
-        With them, the replication key of each: see `ExportedPage.moments`.
-        """
-        if page.overhang is None:
-            return page.items, page.moments
-        rows: list[Row] = []
-        moments: list[int | None] = []
-        for row, ms in zip(page.items, page.moments, strict=True):
-            if ms is None or ms in page.overhang:
-                rows.append(row)
-                moments.append(ms)
-        return rows, moments
-
-    def _prepare(self, rows: list[Row], moments: list[int | None], page: ExportedPage) -> bool:
-        """Give the records of a page the shape that the schema describes."""
-        rules = self._rules
-        if page.repaired:
-            rules.warn_once("text", "half surrogate pairs are not text: replaced with U+FFFD")
-        if ensure_keys(rows, rules.primary_key):
-            message = f"records without `{rules.primary_key}` get one derived from their content"
-            rules.warn_once("key", message)
-        if convert_times(rows, self._times, {rules.replication_key: moments}):
-            message = "numbers that are not a time from year 1 to 9999 become null"
-            rules.warn_once("time", message)
-        rules.complete(rows, page)
-        return move_undeclared(rows, self._declared)
+        return rows
 
 
 class _Mapping:
@@ -190,6 +193,10 @@ class _Mapping:
             stream_map.flattening_options = None  # the schema is flat already; so records are not
 
     @property
+    def changes(self) -> bool:
+        return self._custom is not None or self.flatten is not None
+
+    @property
     def unknown(self) -> set[str]:
         return set() if self.flatten is None else self.flatten.without_column
 
@@ -198,10 +205,11 @@ class _Mapping:
         rows = [dict(row) for row in rows]
         move_undeclared(rows, self._properties)
         if ADDITIONAL not in self._properties:
-            leave_out(rows, {ADDITIONAL: None})
+            for row in rows:
+                row.pop(ADDITIONAL, None)
         return rows
 
-    def apply(self, rows: list[Row]) -> list[Row]:
+    def apply(self, rows: list[Any]) -> list[Any]:
         if self._custom is None:
             return rows
         try:
