@@ -30,7 +30,7 @@ class _Type(msgspec.Struct, gc=False):
 
 
 _types = msgspec.json.Decoder(list[_Type]).decode
-_NOT_GIVEN = (UNSET, Raw(b"null"))
+_NULL = Raw(b"null")
 
 
 class Events(CroctStream):
@@ -64,9 +64,9 @@ class Events(CroctStream):
         types = _event_types(items)
         metadata = page.metadata
         for item, kind in zip(items, types, strict=True):
-            if item.eventType in _NOT_GIVEN:
+            if item.eventType is UNSET or item.eventType == _NULL:
                 item.eventType = kind
-            if item.metadata in _NOT_GIVEN:
+            if item.metadata is UNSET or item.metadata == _NULL:
                 item.metadata = metadata
         unknown = {str(kind) for kind in types if kind is not None} - schemas.PAYLOADS.keys()
         self._tap.unknown.update(f"event type {kind}" for kind in unknown)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -81,26 +82,30 @@ class Unknown:
         Args:
             records: Records of a page, as they are written, but not flattened.
         """
-        sample = self._sample(records)
+        kinds, sample = self._sample(records)
         columns = [values_of(sample, name) for name in self._objects]
-        for kind, *values in zip(self._kinds(sample), *columns, strict=True):
+        for kind, *values in zip(kinds, *columns, strict=True):
             text = encode([None if value is UNSET else value for value in values])
             content = kind, text.count(b'":')
             if content not in self._seen:
                 self._seen.add(content)
                 self._look_into(text)
 
-    def _sample(self, records: Sequence[Any]) -> Sequence[Any]:
-        """Choose the records to look into: all of them would take a quarter of a long export."""
-        self._records += len(records)
-        if self._records <= _SEARCHED_WHOLE:
-            return records
-        if self._kind is None:
-            return records[::10]
-        return [*dict(zip(self._kinds(records), records, strict=True)).values()]
+    def _sample(self, records: Sequence[Any]) -> tuple[Iterable[str], Sequence[Any]]:
+        """Choose the records to look into, with their kinds.
 
-    def _kinds(self, records: Sequence[Any]) -> Iterable[str]:
-        return map(str, values_of(records, self._kind)) if self._kind else ("" for _ in records)
+        All of them would take a quarter of the time of a long export.
+        """
+        self._records += len(records)
+        whole = self._records <= _SEARCHED_WHOLE
+        if self._kind is None:
+            sample = records if whole else records[::10]
+            return repeat("", len(sample)), sample
+        kinds = [*map(str, values_of(records, self._kind))]
+        if whole:
+            return kinds, records
+        one_each = dict(zip(kinds, records, strict=True))
+        return one_each.keys(), [*one_each.values()]
 
     def note_moved(self, records: Sequence[Any]) -> None:
         """Note what was moved into `additionalProperties`.

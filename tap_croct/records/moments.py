@@ -40,10 +40,9 @@ def format_times(items: Sequence[Any], paths: Paths) -> None:
         values = map(attrgetter(name), items)
         if below is not None:
             format_times([value for value in values if isinstance(value, Struct)], below)
-            continue
-        found = [(item, ms) for item, ms in zip(items, values, strict=True) if type(ms) is int]
-        for (item, _), text in zip(found, times.to_rfc3339s(ms for _, ms in found), strict=True):
-            setattr(item, name, text)
+        else:
+            for item, text in zip(items, times.to_rfc3339s(values), strict=True):
+                setattr(item, name, text)
 
 
 def convert_times(rows: Iterable[dict[str, Any]], paths: Paths) -> bool:
