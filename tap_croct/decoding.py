@@ -32,6 +32,7 @@ _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
     rb"|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
 )
+_SCALAR = {str, type(None)}
 _NUL_ESCAPE = re.compile(rb"\\(?:(u0000)|.)")
 
 
@@ -223,6 +224,8 @@ def decode_column(rows: Sequence[dict[str, Any]], name: str) -> None:
         name: The property.
     """
     holders, values = having(rows, name)
+    if _SCALAR.issuperset(map(type, values)):
+        return
     found: list[Any]
     try:
         if values and all(value is values[0] for value in values):  # as the metadata of a page

@@ -28,8 +28,9 @@ class Body(msgspec.Struct, Generic[_Item]):
 class Shape:
     """What the items of a stream usually look like: a struct, which takes half the time of a dict.
 
-    Usual is: the key is text and not empty; times are whole milliseconds within the calendar, null
-    or missing; no property is unknown. Everything else may be anything: it stays undecoded.
+    Usual is: the key is text and not empty; other text is text, and times are whole milliseconds
+    within the calendar, if they are not null or missing; no property is unknown. Everything else
+    may be anything: it stays undecoded.
 
     Attributes:
         attributes: The struct's attribute of each property; `UNSET` where an item lacks it.
@@ -86,10 +87,19 @@ def _body(item: Any) -> Any:
 
 
 def _type(schema: dict[str, Any]) -> Any:
-    """Return the type of a property: only times, and objects with times in them, are decoded."""
+    """Return the type of a property: text, times and objects with times in them are decoded."""
     if schema.get("format") == "date-time":
         return _Time | None
-    types = {name: _type(prop) for name, prop in schema.get("properties", {}).items()}
-    if all(kind is Raw for kind in types.values()):
+    if "string" in schema["type"]:
+        return str | None
+    if "array" in schema["type"]:
+        return list[Raw] | str | None  # one string in contracts before 0.7.1
+    if not _has_times(schema):
         return Raw
-    return _struct("Object", [(name, kind, UNSET) for name, kind in types.items()]) | None
+    fields = [(name, _type(prop), UNSET) for name, prop in schema["properties"].items()]
+    return _struct("Object", fields) | None
+
+
+def _has_times(schema: dict[str, Any]) -> bool:
+    properties = schema.get("properties", {}).values()
+    return schema.get("format") == "date-time" or any(map(_has_times, properties))

@@ -30,7 +30,7 @@ class _Type(msgspec.Struct, gc=False):
 
 
 _types = msgspec.json.Decoder(list[_Type]).decode
-_NULL = Raw(b"null")
+_NOT_GIVEN = (UNSET, None, Raw(b"null"))
 
 
 class Events(CroctStream):
@@ -64,9 +64,9 @@ class Events(CroctStream):
         types = _event_types(items)
         metadata = page.metadata
         for item, kind in zip(items, types, strict=True):
-            if item.eventType is UNSET or item.eventType == _NULL:
+            if item.eventType in _NOT_GIVEN:
                 item.eventType = kind
-            if item.metadata is UNSET or item.metadata == _NULL:
+            if item.metadata in _NOT_GIVEN:
                 item.metadata = metadata
         unknown = {str(kind) for kind in types if kind is not None} - schemas.PAYLOADS.keys()
         self._tap.unknown.update(f"event type {kind}" for kind in unknown)
@@ -114,5 +114,7 @@ class Users(CroctStream):
         for name in ("activities", "interests"):
             for item in items:
                 value = getattr(item, name)
-                if value is not UNSET and bytes(value)[:1] == b'"':
+                if type(value) is str:
+                    setattr(item, name, [value])
+                elif type(value) is Raw and bytes(value)[:1] == b'"':
                     setattr(item, name, Raw(b"[%b]" % value))

@@ -122,6 +122,7 @@ def decode_nested(rows: list[dict[str, Any]]) -> None:
         rows: Records; they are changed. A value that no parser takes stays undecoded.
     """
     for name in set().union(*rows):
-        text = column([value for value in having(rows, name)[1] if type(value) is not str])
+        values = having(rows, name)[1]
+        text = column([v for v in values if v is not None and type(v) is not str])
         if b"{" in text or text.count(b"[") > 1:
             decode_column(rows, name)
