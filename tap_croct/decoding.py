@@ -105,7 +105,7 @@ def decode_page(body: bytes, shape: Shape, *, without_nul: bool = False) -> Page
 
 def _usual(body: bytes, shape: Shape) -> Any:
     try:
-        return shape.decode(body)
+        return shape.decode_body(body)
     except msgspec.ValidationError:
         return None
 

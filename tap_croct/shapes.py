@@ -34,6 +34,9 @@ class Shape:
 
     Attributes:
         attributes: The struct's attribute of each property; `UNSET` where an item lacks it.
+        decode_body: Decodes the body of a response; a `msgspec.ValidationError` if any of its items
+            is unusual.
+        decode_items: Decodes a list of items, likewise.
     """
 
     def __init__(self, schema: dict[str, Any], key: str, more: Iterable[str] = ()) -> None:
@@ -56,8 +59,8 @@ class Shape:
         ]
         self._item = _struct("Item", [(key, _Key), *fields])
         self._names = [key, *(name for name in self.attributes if name != key)]
-        self.decode = msgspec.json.Decoder(_body(self._item)).decode
-        """Decode the body of a page; a `msgspec.ValidationError` if one of its items is unusual."""
+        self.decode_body = msgspec.json.Decoder(_body(self._item)).decode
+        self.decode_items = msgspec.json.Decoder(_list(self._item)).decode
 
     def item(self, properties: dict[str, Any]) -> Any:
         """Make an item of its properties, whatever they are.
@@ -84,6 +87,10 @@ def _struct(name: str, fields: list[Any]) -> Any:
 
 def _body(item: Any) -> Any:
     return Body[item]
+
+
+def _list(item: Any) -> Any:
+    return list[item]
 
 
 def _type(schema: dict[str, Any]) -> Any:

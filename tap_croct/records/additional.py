@@ -13,12 +13,14 @@ from tap_croct.schemas import ADDITIONAL, undeclared
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Set as AbstractSet
 
+_MISSING = (UNSET, None)
 _SEARCHED_WHOLE = 2000
 """How many records of a run are searched in full for properties that the schema lacks."""
 
 
-def move_undeclared(rows: Iterable[dict[str, Any]], declared: Collection[str]) -> bool:
+def move_undeclared(rows: Collection[dict[str, Any]], declared: AbstractSet[str]) -> set[str]:
     """Move the properties that the schema lacks into `additionalProperties`.
 
     Args:
@@ -26,14 +28,13 @@ def move_undeclared(rows: Iterable[dict[str, Any]], declared: Collection[str]) -
         declared: The properties of the schema.
 
     Returns:
-        Whether there were any.
+        Their names.
     """
-    any_moved = False
-    for row in rows:
-        if moved := {name: row.pop(name) for name in [*row] if name not in declared}:
+    names = set().union(*rows) - declared
+    for row in rows if names else ():
+        if moved := {name: row.pop(name) for name in sorted(row.keys() & names)}:
             row[ADDITIONAL] = joined(row.get(ADDITIONAL), moved)
-            any_moved = True
-    return any_moved
+    return names
 
 
 def joined(own: object, moved: dict[str, Any]) -> dict[str, Any]:
@@ -107,15 +108,15 @@ class Unknown:
         one_each = dict(zip(kinds, records, strict=True))
         return one_each.keys(), [*one_each.values()]
 
-    def note_moved(self, records: Sequence[Any]) -> None:
-        """Note what was moved into `additionalProperties`.
+    def note(self, moved: set[str], records: Sequence[Any]) -> None:
+        """Note what was moved into `additionalProperties`, unless that is left out.
 
         Args:
-            records: Records as they are written, but not flattened.
+            moved: The names.
+            records: Records of the page, as they are written, but not flattened.
         """
-        for moved in values_of(records, ADDITIONAL):
-            if isinstance(moved, dict):
-                self.names.update(moved)
+        if moved and any(value not in _MISSING for value in values_of(records, ADDITIONAL)):
+            self.names |= moved
 
     def _look_into(self, text: bytes) -> None:
         try:

@@ -12,7 +12,7 @@ from tap_croct import times
 from tap_croct.decoding import number, opened
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 Paths = dict[str, "Paths | None"]
 """Names of properties that are times (None), and of objects with times in them."""
@@ -45,25 +45,24 @@ def format_times(items: Sequence[Any], paths: Paths) -> None:
                 setattr(item, name, text)
 
 
-def convert_times(rows: Iterable[dict[str, Any]], paths: Paths) -> bool:
+def convert_times(row: dict[str, Any], paths: Paths) -> bool:
     """Turn times into RFC 3339 strings, whatever stands in their place.
 
     Args:
-        rows: Records; they are changed. What is not a number stays as it came.
+        row: A record; it is changed. What is not a number stays as it came.
         paths: Where the times are.
 
     Returns:
         Whether there were numbers that are not a time of any calendar: they become null.
     """
     lost = False
-    for row in rows:
-        for name in paths.keys() & row.keys():
-            below = paths[name]
-            if below is None:
-                lost |= _convert(row, name)
-            elif (value := opened(row[name])) is not None:
-                lost |= convert_times([value], below)
-                row[name] = value
+    for name in paths.keys() & row.keys():
+        below = paths[name]
+        if below is None:
+            lost |= _convert(row, name)
+        elif (value := opened(row[name])) is not None:
+            lost |= convert_times(value, below)
+            row[name] = value
     return lost
 
 

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw
 from singer_sdk.mapper import CustomStreamMap, RemoveRecordTransform
 
-from tap_croct.decoding import decode, decode_column, unreadable
+from tap_croct.decoding import decode, decode_column, encode, unreadable
 from tap_croct.errors import UnreadableError
 from tap_croct.records.additional import Unknown, move_undeclared
 from tap_croct.records.flattening import Flattener, decode_nested
@@ -129,15 +129,20 @@ class RecordPlan:
             raise UnreadableError(message) from error
 
     def _records(self, page: ExportedPage) -> Iterator[tuple[str, list[Any]]]:
-        items = self._items(page)
+        if page.repaired:
+            message = "half surrogate pairs are not text: replaced with U+FFFD"
+            self._rules.warn_once("text", message)
+        items = _wanted(page)
+        moved: set[str] = set()
+        if not page.usual:
+            items, moved = self._usual(items)
         format_times(items, self._times)
         self._rules.complete(items, page)
         leave_out(items, self._deselected)
         rows = self._rows(items) if self._changed else items
         for mapping in self._maps:
             records = mapping.apply(rows)
-            if not page.usual:
-                self._unknown.note_moved(records)
+            self._unknown.note(moved, records)
             if mapping.flatten is not None:
                 yield mapping.stream, [mapping.flatten(record) for record in records]
                 continue
@@ -146,25 +151,35 @@ class RecordPlan:
             self._unknown.search(records)
             yield mapping.stream, records
 
-    def _items(self, page: ExportedPage) -> list[Any]:
-        """Return the items of a page, in the usual shape."""
-        items = page.items
-        if page.overhang is not None:  # the window was rounded for the API
-            known = zip(items, page.moments, strict=True)
-            items = [item for item, ms in known if ms is None or ms in page.overhang]
+    def _usual(self, rows: list[Row]) -> tuple[list[Any], set[str]]:
+        """Bring unusual items into the usual shape.
+
+        Returns:
+            The items, and the properties that were moved into `additionalProperties`.
+        """
         rules = self._rules
-        if page.repaired:
-            rules.warn_once("text", "half surrogate pairs are not text: replaced with U+FFFD")
-        if page.usual:
-            return items
-        if ensure_keys(items, rules.primary_key):
+        if ensure_keys(rows, rules.primary_key):
             message = f"records without `{rules.primary_key}` get one derived from their content"
             rules.warn_once("key", message)
-        if convert_times(items, self._times):
-            message = "numbers that are not a time from year 1 to 9999 become null"
-            rules.warn_once("time", message)
-        move_undeclared(items, self._shape.attributes.keys())
-        return [self._shape.item(properties) for properties in items]
+        moved = move_undeclared(rows, self._shape.attributes.keys())
+        return self._structs(rows), moved
+
+    def _structs(self, rows: list[Row]) -> list[Any]:
+        """Make structs of all items at once, if what was moved is all that was unusual."""
+        try:
+            items: list[Any] = self._shape.decode_items(encode(rows))
+        except msgspec.ValidationError:
+            return [self._struct(row) for row in rows]
+        return items
+
+    def _struct(self, row: Row) -> Any:
+        try:
+            return self._shape.decode_items(encode([row]))[0]
+        except msgspec.ValidationError:
+            if convert_times(row, self._times):
+                message = "numbers that are not a time from year 1 to 9999 become null"
+                self._rules.warn_once("time", message)
+            return self._shape.item(row)
 
     def _rows(self, items: list[Any]) -> list[Row]:
         """Return items as the SDK's maps take them; what these look into is decoded."""
@@ -177,6 +192,14 @@ class RecordPlan:
                 if type(row.get(name)) is Raw:  # no parser takes it: say why
                     decode(row[name])
         return rows
+
+
+def _wanted(page: ExportedPage) -> list[Any]:
+    """Return the items that lie in the window, which may have been rounded for the API."""
+    if page.overhang is None:
+        return page.items
+    known = zip(page.items, page.moments, strict=True)
+    return [item for item, ms in known if ms is None or ms in page.overhang]
 
 
 class _Mapping:
