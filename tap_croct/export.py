@@ -263,7 +263,8 @@ def _latest(moments: list[int | None], received: int) -> int | None:
     A time later than the moment at which it was received comes from a clock that is wrong: to
     resume from there would skip what really happened until then.
     """
-    known = [ms for ms in moments if ms is not None and times.FIRST_MS <= ms <= received]
+    first = times.FIRST_MS
+    known = [ms for ms in moments if ms is not None and first <= ms <= received]
     return max(known, default=None)
 
 

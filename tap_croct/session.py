@@ -6,7 +6,7 @@ import sys
 import threading
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import requests
 from requests.exceptions import SSLError
@@ -18,6 +18,9 @@ if sys.version_info >= (3, 12):
 else:
     from typing_extensions import override
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _LONGEST = 10
 """How many times its timeout a request may take to its headers, and its body after them."""
 
@@ -25,8 +28,12 @@ _LONGEST = 10
 class Session(requests.Session):
     """A session that follows no redirect, and does not wait for responses that trickle in.
 
-    It does not even look where a redirect leads: it may lead nowhere valid.
+    It does not even look where a redirect leads: it may lead nowhere valid. One thread at a time
+    can use it.
     """
+
+    _receiver: SimpleQueue[Callable[[], None] | None] | None = None
+    """What the thread that receives has to do; None ends it."""
 
     @override
     def get_redirect_target(self, resp: requests.Response) -> None:
@@ -38,8 +45,9 @@ class Session(requests.Session):
 
         The timeout of a request is that of each of its steps: the connection, and every single
         read. A response that arrives byte by byte would never run into it. So a thread waits for
-        it: a daemon, which can be abandoned if the headers never end. It also reads the body, in
+        it: a daemon, which can be abandoned if the response never ends. It also reads the body, in
         one call: piece by piece, with a look at the clock in between, costs three times as much.
+        It stays for the next request: a new thread for each would add a quarter to its time.
 
         Args:
             request: The request.
@@ -68,19 +76,39 @@ class Session(requests.Session):
             except BaseException as error:  # noqa: BLE001 - all, to raise them where one waits
                 answers.put(error)
 
-        threading.Thread(target=receive, daemon=True).start()
+        self._receiver = self._receiver or _start_receiver()
+        self._receiver.put(receive)
         response = _answer(answers, seconds)
         if response is None:
             given_up.set()
+            self._abandon_receiver()
             message = f"the headers took longer than {seconds:g} s"
             raise requests.ReadTimeout(message, request=request)
         if _answer(answers, seconds) is None:
+            self._abandon_receiver()
             # It ended just now, or is TLS within TLS, which cannot be shut down from here.
             with suppress(RuntimeError, ValueError, OSError):
                 response.raw.shutdown()
             message = f"the body took longer than {seconds:g} s"
             raise requests.ReadTimeout(message, request=request)
         return response
+
+    def _abandon_receiver(self) -> None:
+        """Let the thread end whenever it can; the next request gets another."""
+        if self._receiver is not None:
+            self._receiver.put(None)
+        self._receiver = None
+
+
+def _start_receiver() -> SimpleQueue[Callable[[], None] | None]:
+    tasks: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+
+    def work() -> None:
+        for task in iter(tasks.get, None):
+            task()
+
+    threading.Thread(target=work, daemon=True).start()
+    return tasks
 
 
 def _answer(
