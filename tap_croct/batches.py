@@ -51,7 +51,7 @@ class BatchWriter:
         """Whether there are enough records of a stream for a file."""
         return any(len(lines) >= self.config.batch_size for lines in self._lines.values())
 
-    def add(self, stream: str, records: Sequence[dict[str, Any]]) -> None:
+    def add(self, stream: str, records: Sequence[Any]) -> None:
         """Collect records.
 
         Args:

@@ -64,7 +64,7 @@ class CroctStream(ApiStream, abc.ABC):
     # What differs between the streams
 
     kind: ClassVar[str | None] = None
-    """The property that tells records of different content apart, if there is one."""
+    """The property that names the kind of a record, if there is one."""
 
     def complete(self, items: list[Any], page: ExportedPage) -> None:
         """Add what the API does not send with each item.

@@ -37,7 +37,7 @@ def to_rfc3339s(times: Iterable[Any]) -> list[Any]:
     quarter of the time of an export.
 
     Args:
-        times: Milliseconds since the epoch, from `FIRST_MS` to `LAST_MS`, and anything else.
+        times: Milliseconds since the epoch, from `FIRST_MS` to `LAST_MS`; anything else passes.
 
     Returns:
         Such as `2026-01-01T00:00:00.664Z`; what is not an integer as it is.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
     from collections.abc import Set as AbstractSet
 
-_MISSING = (UNSET, None)
 _SEARCHED_WHOLE = 2000
 """How many records of a run are searched in full for properties that the schema lacks."""
 
@@ -68,7 +68,7 @@ class Unknown:
 
         Args:
             schema: The tap's own schema of the stream.
-            kind: The property that tells records of different content apart, if there is one.
+            kind: The property that names the kind of a record, if there is one.
         """
         self.names: set[str] = set()
         self._schema = schema
@@ -86,7 +86,8 @@ class Unknown:
         kinds, sample = self._sample(records)
         columns = [values_of(sample, name) for name in self._objects]
         for kind, *values in zip(kinds, *columns, strict=True):
-            text = encode([None if value is UNSET else value for value in values])
+            nested = zip(self._objects, values, strict=True)
+            text = encode({name: value for name, value in nested if value is not UNSET})
             content = kind, text.count(b'":')
             if content not in self._seen:
                 self._seen.add(content)
@@ -109,20 +110,21 @@ class Unknown:
         return one_each.keys(), [*one_each.values()]
 
     def note(self, moved: set[str], records: Sequence[Any]) -> None:
-        """Note what was moved into `additionalProperties`, unless that is left out.
+        """Note what was moved into `additionalProperties`, if it is written.
 
         Args:
             moved: The names.
             records: Records of the page, as they are written, but not flattened.
         """
-        if moved and any(value not in _MISSING for value in values_of(records, ADDITIONAL)):
-            self.names |= moved
+        for value in values_of(records, ADDITIONAL) if moved else ():
+            if value is not UNSET:
+                with suppress(RecursionError):  # nested too deeply to be opened
+                    self.names.update(moved & (opened(value) or {}).keys())
 
     def _look_into(self, text: bytes) -> None:
         try:
-            values = decode(Raw(text))
+            nested = decode(Raw(text))
         except (msgspec.ValidationError, ArithmeticError):  # a number that no parser takes
             return
-        nested = dict(zip(self._objects, values, strict=True))
         self.names.update(undeclared(nested, self._schema))
         self.names.discard("payload.type")  # the name of `@type` before contract 0.3.0

@@ -94,11 +94,16 @@ def _flatten(
         column, known, below = level[name]
         kind = type(child)
         if known:
-            flat[column] = dumps(child) if kind is dict or kind is list else child
+            flat[column] = dumps(child) if kind is dict or kind is list or _open(child) else child
         elif below is not None and kind is dict:
             _flatten(child, below, flat, rest)
         elif child is not None and child != _NULL:
             rest[column] = child
+
+
+def _open(value: object) -> bool:
+    """Tell whether a value is an object or a list that no parser takes."""
+    return type(value) is Raw and bytes(value)[:1] in {b"{", b"["}
 
 
 def dumps(value: object) -> str:

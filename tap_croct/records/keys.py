@@ -22,7 +22,7 @@ def ensure_keys(rows: list[dict[str, Any]], name: str) -> bool:
     """Give the items without a primary key one that is derived from their content.
 
     Args:
-        rows: The items of a page, undecoded; they are changed.
+        rows: Items as dicts, undecoded; they are changed.
         name: The primary key.
 
     Returns:

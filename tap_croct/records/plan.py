@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tap_croct.shapes import Shape
 
 Row = dict[str, Any]
+_NOT_USUAL = (msgspec.ValidationError, RecursionError)
 
 
 class Rules(msgspec.Struct, frozen=True):
@@ -39,7 +40,7 @@ class Rules(msgspec.Struct, frozen=True):
         primary_key: The property that identifies a record.
         schema: The tap's own schema.
         shape: The usual shape of an item.
-        kind: The property that tells records of different content apart, if there is one.
+        kind: The property that names the kind of a record, if there is one.
         complete: Adds to the items of a page what the API does not send with each.
         warn_once: Logs a warning, unless one of its kind (the first argument) was logged before.
     """
@@ -97,7 +98,7 @@ class RecordPlan:
             for stream_map in stream_maps
             if not isinstance(stream_map, RemoveRecordTransform)
         ]
-        self._changed = bool(self._left_out) or any(mapping.changes for mapping in self._maps)
+        self._changed = bool(self._left_out or shape.unnamed) or any(m.changes for m in self._maps)
         self._unknown = Unknown(rules.schema, rules.kind)
 
     @property
@@ -119,23 +120,28 @@ class RecordPlan:
         Raises:
             UnreadableError: If a step has to look into a value that no parser takes.
         """
+        items = page.items
         try:
-            yield from self._records(page)
+            if page.usual:
+                moved: set[str] = set()
+            else:
+                items, moved = self._to_structs(items)
+            yield from self._records(items, moved, page)
         except (msgspec.MsgspecError, RecursionError, InvalidOperation) as error:
-            items = page.items
-            rows = [self._shape.properties(i) for i in items] if page.usual else items
+            rows = [i if isinstance(i, dict) else self._shape.properties(i) for i in items]
             which = unreadable(rows, self._rules.primary_key)
             message = f"page {page.number}: {which} cannot be read ({printable(error)})"
             raise UnreadableError(message) from error
 
-    def _records(self, page: ExportedPage) -> Iterator[tuple[str, list[Any]]]:
+    def _records(
+        self, items: list[Any], moved: set[str], page: ExportedPage
+    ) -> Iterator[tuple[str, list[Any]]]:
         if page.repaired:
             message = "half surrogate pairs are not text: replaced with U+FFFD"
             self._rules.warn_once("text", message)
-        items = _wanted(page)
-        moved: set[str] = set()
-        if not page.usual:
-            items, moved = self._usual(items)
+        if page.overhang is not None:  # the window was rounded for the API
+            known = zip(items, page.moments, strict=True)
+            items = [item for item, ms in known if ms is None or ms in page.overhang]
         format_times(items, self._times)
         self._rules.complete(items, page)
         leave_out(items, self._deselected)
@@ -151,31 +157,26 @@ class RecordPlan:
             self._unknown.search(records)
             yield mapping.stream, records
 
-    def _usual(self, rows: list[Row]) -> tuple[list[Any], set[str]]:
-        """Bring unusual items into the usual shape.
+    def _to_structs(self, rows: list[Row]) -> tuple[list[Any], set[str]]:
+        """Make structs from unusual items; values that fit no type stay as they are.
 
         Returns:
-            The items, and the properties that were moved into `additionalProperties`.
+            The structs, and the properties that were moved into `additionalProperties`.
         """
         rules = self._rules
         if ensure_keys(rows, rules.primary_key):
             message = f"records without `{rules.primary_key}` get one derived from their content"
             rules.warn_once("key", message)
         moved = move_undeclared(rows, self._shape.attributes.keys())
-        return self._structs(rows), moved
-
-    def _structs(self, rows: list[Row]) -> list[Any]:
-        """Make structs of all items at once, if what was moved is all that was unusual."""
         try:
-            items: list[Any] = self._shape.decode_items(encode(rows))
-        except msgspec.ValidationError:
-            return [self._struct(row) for row in rows]
-        return items
+            return self._shape.decode_items(encode(rows)), moved  # most are usual now
+        except _NOT_USUAL:
+            return [self._to_struct(row) for row in rows], moved
 
-    def _struct(self, row: Row) -> Any:
+    def _to_struct(self, row: Row) -> Any:
         try:
             return self._shape.decode_items(encode([row]))[0]
-        except msgspec.ValidationError:
+        except _NOT_USUAL:
             if convert_times(row, self._times):
                 message = "numbers that are not a time from year 1 to 9999 become null"
                 self._rules.warn_once("time", message)
@@ -192,14 +193,6 @@ class RecordPlan:
                 if type(row.get(name)) is Raw:  # no parser takes it: say why
                     decode(row[name])
         return rows
-
-
-def _wanted(page: ExportedPage) -> list[Any]:
-    """Return the items that lie in the window, which may have been rounded for the API."""
-    if page.overhang is None:
-        return page.items
-    known = zip(page.items, page.moments, strict=True)
-    return [item for item, ms in known if ms is None or ms in page.overhang]
 
 
 class _Mapping:

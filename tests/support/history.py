@@ -199,7 +199,9 @@ class _Api:
         if len(shown) == len(found) and self.ending != "cursor":
             token = None if self.ending == "null" else ""
         items = [{"id": _raw(record.number), "timestamp": _raw(record.time)} for record in shown]
-        return Page(items, False, token, Raw(b"null"), repaired=False)
+        return Page(
+            items=items, usual=False, nextCursor=token, metadata=Raw(b"null"), repaired=False
+        )
 
 
 class _Life:
