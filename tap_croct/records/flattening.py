@@ -94,16 +94,17 @@ def _flatten(
         column, known, below = level[name]
         kind = type(child)
         if known:
-            flat[column] = dumps(child) if kind is dict or kind is list or _open(child) else child
+            is_nested = kind is dict or kind is list or (kind is Raw and _is_nested(child))
+            flat[column] = dumps(child) if is_nested else child
         elif below is not None and kind is dict:
             _flatten(child, below, flat, rest)
         elif child is not None and child != _NULL:
             rest[column] = child
 
 
-def _open(value: object) -> bool:
-    """Tell whether a value is an object or a list that no parser takes."""
-    return type(value) is Raw and bytes(value)[:1] in {b"{", b"["}
+def _is_nested(value: Raw) -> bool:
+    """Tell whether a value that no parser takes is an object or a list."""
+    return bytes(value)[:1] in {b"{", b"["}
 
 
 def dumps(value: object) -> str:
