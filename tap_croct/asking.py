@@ -88,7 +88,7 @@ class Requests:
             setting: `milliseconds`, `seconds`, or `auto` to find out.
 
         Returns:
-            `milliseconds` or `seconds`; None if there is no data yet.
+            `milliseconds` or `seconds`; None as long as there are no records.
 
         Raises:
             ApiError: If the API refuses, or did not answer after all retries.

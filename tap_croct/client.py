@@ -213,7 +213,7 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
             without_nul = bool(self.config.get("replace_nul_characters"))
             return decode_page(body, self.shape, without_nul=without_nul)
         except msgspec.ValidationError as error:
-            reason = f"There is no list of records in it ({printable(error)})"
+            reason = f"The response has no list of records ({printable(error)})"
             raise final_error(response, reason) from error
         except RecursionError as error:
             where = deepest_record(body, self.own_keys()[0])

@@ -79,7 +79,7 @@ class StreamMapCheck:
             if not streams:
                 what = printable(source, NAME_LIMIT)
                 self.mistakes.append(
-                    f'{where}: there is no stream "{what}"{guess(str(source), self._streams)}'
+                    f'{where}: unknown stream "{what}"{guess(str(source), self._streams)}'
                 )
             elif isinstance(definition, dict):
                 self._check_map(where, definition, streams)
@@ -98,7 +98,7 @@ class StreamMapCheck:
                 if name == MAPPER_FILTER_OPTION and value is not None:
                     self._check_expression(here, value, None, streams)
             elif name.startswith("__") and (option := guess(name, _OPTIONS, MISSPELT)):
-                self.mistakes.append(f"{here}: there is no such option{option}")
+                self.mistakes.append(f"{here}: unknown option{option}")
             elif value is None or value == NULL_STRING:
                 if name not in properties:
                     self.mistakes.append(f"{here}: {self._no_property(name, streams)}")
@@ -115,7 +115,7 @@ class StreamMapCheck:
                     "stream maps remove whole properties only, before flattening: to remove a "
                     "nested one, deselect it in the catalog"
                 )
-        return f"there is no such property to remove{guess(name, properties)}"
+        return f"cannot remove an unknown property{guess(name, properties)}"
 
     # Expressions
 
@@ -169,7 +169,7 @@ class StreamMapCheck:
         name = printable(node.id, NAME_LIMIT)
         if is_function:
             known = [word for word in known if callable(self._functions.get(word))]
-            return f'there is no function "{name}"{guess(node.id, known)}'
+            return f'unknown function "{name}"{guess(node.id, known)}'
         if node.id in stream.deselected:
             return f'"{name}" of {stream.name} is deselected in the catalog'
         if node.id == "self":

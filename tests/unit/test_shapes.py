@@ -72,8 +72,8 @@ def exported(source: CroctStream, page: Page) -> ExportedPage:
 
 
 def written(source: CroctStream, page: Page, plan: RecordPlan | None = None) -> list[Json]:
-    """Return the records that become of a page."""
-    plan = plan or source._plan()  # noqa: SLF001 - there is no other way to a plan
+    """Return the records made from a page."""
+    plan = plan or source._plan()  # noqa: SLF001 - the only way to a plan
     ((_, found),) = plan.records(exported(source, page))
     return [json.loads(encode(record)) for record in found]
 
