@@ -236,7 +236,7 @@ class TestStreamMaps:
                 "users: the stream map `sha256(email)` fails on a record: AttributeError: 'NoneType'",
             ),
             ({"users": {"email": "email.lowr()"}}, "`email.lowr()` fails on a record: Attribute"),
-            ({"users": {"n": "1 / len(interests)"}}, 'no function "len"'),
+            ({"users": {"n": "1 / len(interests)"}}, 'unknown function "len"'),
             ({"users": {"n": "1 / int(bool(email))"}}, "fails on a record: ZeroDivisionError"),
             (
                 {"orders": {"__source__": "events", "total": "payload['order']['total']"}},
