@@ -23,10 +23,18 @@ _PROBE_START = 1_420_070_400_000
 _REJECTED = frozenset({400, 404, 410, 422})
 
 
-class Fetch(Protocol):
-    """Fetches a page."""
+class Api(Protocol):
+    """Where pages come from."""
 
-    def __call__(self, cursor: str | None, params: Mapping[str, int]) -> Fetched:
+    def ask(self, cursor: str | None, params: Mapping[str, int]) -> None:
+        """Send the request for a page, without waiting: `fetch` takes the response.
+
+        Args:
+            cursor: As `fetch` will be given it.
+            params: Likewise.
+        """
+
+    def fetch(self, cursor: str | None, params: Mapping[str, int]) -> Fetched:
         """Fetch a page.
 
         Args:
@@ -44,15 +52,15 @@ class Requests:
     by_time = False
     """Whether the run has resumed by time because its cursor was rejected: it does so once."""
 
-    def __init__(self, fetch: Fetch, stream: str, logger: logging.Logger) -> None:
+    def __init__(self, api: Api, stream: str, logger: logging.Logger) -> None:
         """Start at zero.
 
         Args:
-            fetch: Fetches a page.
+            api: Where pages come from.
             stream: Name of the stream.
             logger: For warnings.
         """
-        self._fetch = fetch
+        self._api = api
         self._stream = stream
         self._logger = logger
         self._requests = self._retries = 0
@@ -77,6 +85,15 @@ class Requests:
                 message = f"The API no longer accepts the cursor: {error}"
                 raise CursorRejectedError(message, error.status) from error
             raise
+
+    def ahead(self, cursor: str | None, params: Mapping[str, int]) -> None:
+        """Ask for the page that is needed next, without waiting.
+
+        Args:
+            cursor: As `page` will be given it.
+            params: Likewise.
+        """
+        self._api.ask(cursor, params)
 
     def time_unit(self, setting: str) -> str | None:
         """Find out, once, in which unit the API takes the window.
@@ -138,7 +155,7 @@ class Requests:
         return self._ask(cursor, params)
 
     def _ask(self, cursor: str | None, params: Mapping[str, int]) -> Fetched:
-        fetched = self._fetch(cursor, params)
+        fetched = self._api.fetch(cursor, params)
         self._requests += fetched.requests
         self._retries += fetched.requests - 1
         return fetched

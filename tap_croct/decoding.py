@@ -70,9 +70,9 @@ class Page(msgspec.Struct, frozen=True):
 
 _body = msgspec.json.Decoder(Body[dict[str, Raw]]).decode
 _value = msgspec.json.Decoder(float_hook=Decimal).decode
-_values = msgspec.json.Decoder(list[Any], float_hook=Decimal).decode
-_integers = msgspec.json.Decoder(list[int | None]).decode
-_objects = msgspec.json.Decoder(list[dict[str, Raw] | None]).decode
+_values = msgspec.json.Decoder(float_hook=Decimal).decode_lines
+_integers = msgspec.json.Decoder(int | None).decode_lines
+_objects = msgspec.json.Decoder(dict[str, Raw] | None).decode_lines
 _object = msgspec.json.Decoder(dict[str, Raw]).decode
 encode = msgspec.json.Encoder(decimal_format="number").encode
 """Encode a value, undecoded parts of it as they are: `bytes` of compact JSON."""
@@ -178,15 +178,15 @@ def values_of(records: Sequence[Any], name: str) -> Iterable[Any]:
 
 
 def column(values: Sequence[Any]) -> bytes:
-    """Join values to a JSON list.
+    """Join values to JSON Lines.
 
     Args:
         values: Undecoded values pass as they are, others are encoded.
     """
     try:
-        return b"[%b]" % b",".join(values)
+        return b"\n".join(values)
     except TypeError:  # not all of them are `Raw`
-        return b"[%b]" % b",".join([v if type(v) is Raw else encode(v) for v in values])
+        return b"\n".join([v if type(v) is Raw else encode(v) for v in values])
 
 
 def having(rows: Sequence[dict[str, Any]], name: str) -> tuple[Sequence[dict[str, Any]], list[Any]]:

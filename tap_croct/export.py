@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Iterator
 
-    from tap_croct.asking import Fetch
+    from tap_croct.asking import Api
     from tap_croct.bookmark import Scope
     from tap_croct.pagination import Fetched
     from tap_croct.resume import Resume
@@ -97,18 +98,19 @@ class Job(msgspec.Struct, frozen=True):
 class Export:
     """The pages of a stream, from its bookmark on.
 
-    It lives in one thread: what another one has to know, a page carries.
+    Each page is asked for before the one ahead of it is yielded: the API works, and the response
+    arrives, while that is written.
     """
 
-    def __init__(self, fetch: Fetch, job: Job, logger: logging.Logger) -> None:
+    def __init__(self, api: Api, job: Job, logger: logging.Logger) -> None:
         """Prepare a run.
 
         Args:
-            fetch: Fetches a page.
+            api: Where pages come from.
             job: What to export.
             logger: For warnings.
         """
-        self._requests = Requests(fetch, job.stream, logger)
+        self._requests = Requests(api, job.stream, logger)
         self._job = job
         self._logger = logger
         self._start = job.start
@@ -155,16 +157,28 @@ class Export:
             yield self._no_page("nothing to export yet")
             return
         paginator = CursorPaginator(cursor)
-        while not paginator.finished:
-            page = self._next_page(paginator, window, time_unit)
-            yield page
+        asked = _now()
+        while True:
+            page = self._next_page(paginator, window, time_unit, asked)
             if page.end is not None:
+                yield page
                 return
+            asked = _now()
+            self._requests.ahead(paginator.current_value, window.params(time_unit))
+            yield page
 
     def _next_page(
-        self, paginator: CursorPaginator, window: Window, time_unit: str
+        self, paginator: CursorPaginator, window: Window, time_unit: str, asked: int
     ) -> ExportedPage:
-        asked = _now()
+        """Fetch a page.
+
+        Args:
+            paginator: Knows the page's cursor.
+            window: What to export.
+            time_unit: Unit in which the API takes the window.
+            asked: When the page was asked for first, in milliseconds since the epoch: what is
+                written at the API later may not be in it.
+        """
         self._pages += 1
         try:
             fetched = self._requests.page(paginator.current_value, window.params(time_unit))
@@ -263,8 +277,11 @@ def _latest(moments: list[int | None], received: int) -> int | None:
     A time later than the moment at which it was received comes from a clock that is wrong: to
     resume from there would skip what really happened until then.
     """
-    first = times.FIRST_MS
-    known = [ms for ms in moments if ms is not None and first <= ms <= received]
+    with suppress(TypeError):  # not comparable: one is missing
+        latest = max(moments, default=None)  # type: ignore[type-var]
+        if latest is None or times.FIRST_MS <= latest <= received:
+            return latest
+    known = [ms for ms in moments if ms is not None and times.FIRST_MS <= ms <= received]
     return max(known, default=None)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from tap_croct import times
 
@@ -19,10 +22,19 @@ LIMIT_REACHED = "max_records"
 """Why a stream ended that has more to export."""
 
 
+class _Reached(msgspec.Struct, frozen=True):
+    """How far a stream is: replaced as a whole, because the thread that tells reads it, too."""
+
+    pages: int = 0
+    records: int = 0
+    latest: int | None = None
+    waiting_since: float | None = None
+
+
 class Progress:
     """Says every ten seconds how far a stream is, and in the end why it ended.
 
-    It is used by the thread that writes, and by no other.
+    The lines come from a thread of their own, so that they also come while the tap waits.
     """
 
     interval = 10.0
@@ -38,10 +50,7 @@ class Progress:
         self._stream = stream
         self._logger = logger
         self._span: tuple[int, int] | None = None
-        self._pages = 0
-        self.records = 0
-        """Records exported so far."""
-
+        self._reached = _Reached()
         self.requests = 0
         """Requests that were answered in the end, retries included."""
 
@@ -51,10 +60,12 @@ class Progress:
         self.reason = ""
         """Why the stream ended."""
 
-        self._latest: int | None = None
-        self._started = self._said = time.monotonic()
-        self._records_said = self._pages_said = 0
-        self._waiting_since: float | None = None
+        self._started = time.monotonic()
+
+    @property
+    def records(self) -> int:
+        """Records exported so far."""
+        return self._reached.records
 
     def starts(self, start: Resume) -> None:
         """Take note of where the stream resumes: with both ends known, there is a percentage.
@@ -66,72 +77,65 @@ class Progress:
         begin = window.start if start.cursor is None or start.latest is None else start.latest
         if begin is not None and window.end is not None and begin < min(window.end, now):
             self._span = (begin, min(window.end, now))
+        self._reached = _Reached(waiting_since=time.monotonic())
 
-    def tick(self) -> float:
-        """Say how far the stream is while it waits for a page, if it is time for a line.
-
-        Returns:
-            Seconds until it will be.
-        """
-        if self._waiting_since is None:
-            self._waiting_since = time.monotonic()
-        self._say_if_due()
-        return max(self._said + self.interval - time.monotonic(), 0.01)
+    def writes(self) -> None:
+        """Take note that a page has arrived, and is being written."""
+        self._reached = msgspec.structs.replace(self._reached, waiting_since=None)
 
     def page(self, page: ExportedPage, records: int) -> None:
-        """Count a page that is written, an empty one, too.
+        """Count a page that is written, an empty one, too; the stream waits for the next one now.
 
         Args:
             page: The page.
             records: Number of records in it.
         """
-        self._waiting_since = None
-        self._pages += 1
-        self.records += records
+        reached = self._reached
+        self._reached = _Reached(
+            reached.pages + 1, reached.records + records, page.latest, time.monotonic()
+        )
         self.requests += page.requests
         self.retries += page.retries
-        self._latest = page.latest
         self.reason = page.end or self.reason
-        self._say_if_due()
 
     @contextmanager
     def told(self) -> Iterator[None]:
-        """Say in the end what the stream came to, also when an error or a signal ends it."""
+        """Say how far the stream is, and in the end what it came to, also when it is stopped."""
+        ended = threading.Event()
+        teller = threading.Thread(target=self._tell, args=[ended], daemon=True)
+        teller.start()
         try:
             yield
         except BaseException:
-            self._logger.info("%s: stopped: %s", self._stream, self._text())
+            ended.set()
+            self._logger.info("%s: stopped: %s", self._stream, _text(self._reached))
             raise
+        ended.set()
+        teller.join()
         seconds = time.monotonic() - self._started
-        rate = self.records / max(seconds, 0.001)
-        text = self._text(rate)
+        text = _text(self._reached, self.records / max(seconds, 0.001))
         self._logger.info("%s: done (%s): %s, in %.1f s", self._stream, self.reason, text, seconds)
 
-    def _say_if_due(self) -> None:
-        now = time.monotonic()
-        elapsed = now - self._said
-        if elapsed < self.interval:
-            return
-        if self._waiting_since is not None and self._pages == self._pages_said:
-            text = f"waiting for the API for {now - self._waiting_since:.0f} s; {self._text()}"
-        else:
-            rate = (self.records - self._records_said) / elapsed
-            text = f"{self._text(rate)}{self._left()}"
-        self._logger.info("%s: %s", self._stream, text)
-        self._said, self._pages_said, self._records_said = now, self._pages, self.records
+    def _tell(self, ended: threading.Event) -> None:
+        """Say how far the stream is, until it ends."""
+        before, said = self._reached, time.monotonic()
+        while not ended.wait(self.interval):
+            reached, now = self._reached, time.monotonic()
+            if reached.waiting_since is not None and reached.pages == before.pages:
+                waited = now - reached.waiting_since
+                text = f"waiting for the API for {waited:.0f} s; {_text(reached)}"
+            else:
+                rate = (reached.records - before.records) / (now - said)
+                text = f"{_text(reached, rate)}{self._left(reached.latest)}"
+            self._logger.info("%s: %s", self._stream, text)
+            before, said = reached, now
 
-    def _text(self, rate: float | None = None) -> str:
-        speed = "" if rate is None else f", {rate:,.0f}/s"
-        reached = "" if self._latest is None else f", up to {times.to_rfc3339(self._latest)[:16]}Z"
-        records, pages = _count(self.records, "record"), _count(self._pages, "page")
-        return f"{records} in {pages}{speed}{reached}"
-
-    def _left(self) -> str:
+    def _left(self, latest: int | None) -> str:
         """Return how much of the window is done, and how long the rest will take."""
-        if self._span is None or self._latest is None:
+        if self._span is None or latest is None:
             return ""
         begin, end = self._span
-        done = min(max((self._latest - begin) / (end - begin), 0.0), 1.0)
+        done = min(max((latest - begin) / (end - begin), 0.0), 1.0)
         if not done:
             return ""
         seconds = (time.monotonic() - self._started) * (1 - done) / done
@@ -198,6 +202,13 @@ class Run:
             time.monotonic() - self._started,
             rest,
         )
+
+
+def _text(reached: _Reached, rate: float | None = None) -> str:
+    speed = "" if rate is None else f", {rate:,.0f}/s"
+    latest = "" if reached.latest is None else f", up to {times.to_rfc3339(reached.latest)[:16]}Z"
+    records, pages = _count(reached.records, "record"), _count(reached.pages, "page")
+    return f"{records} in {pages}{speed}{latest}"
 
 
 def _verb(start: Resume) -> str:

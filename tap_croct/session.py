@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -32,12 +33,28 @@ class Session(requests.Session):
     can use it.
     """
 
+    received = 0
+    """When the response of the last `send` was complete, in milliseconds since the epoch."""
+
     _receiver: SimpleQueue[Callable[[], None] | None] | None = None
     """What the thread that receives has to do; None ends it."""
+
+    _begun: tuple[requests.PreparedRequest, _Answers] | None = None
+    """The request that `begin` sent."""
 
     @override
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Return none: `requests` prepares the next request of a redirect that is not followed."""
+
+    def begin(self, request: requests.PreparedRequest, **kwargs: Any) -> None:
+        """Send a request without waiting for its response.
+
+        Args:
+            request: The request. When `send` is given this very object next, it takes the response.
+            kwargs: As for `send`.
+        """
+        self._drop_begun()
+        self._begun = request, self._receive(request, kwargs)
 
     @override
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
@@ -50,7 +67,7 @@ class Session(requests.Session):
         It stays for the next request: a new thread for each would add a quarter to its time.
 
         Args:
-            request: The request.
+            request: The request; the one that was begun, or another.
             kwargs: See `requests.Session.send`; `timeout` in seconds.
 
         Returns:
@@ -61,14 +78,36 @@ class Session(requests.Session):
             requests.RequestException: If the request fails.
         """
         seconds = _LONGEST * float(kwargs["timeout"])
-        answers: SimpleQueue[requests.Response | BaseException] = SimpleQueue()
-        given_up = threading.Event()
+        if self._begun is not None and self._begun[0] is request:
+            answers = self._begun[1]
+            self._begun = None
+        else:
+            self._drop_begun()
+            answers = self._receive(request, kwargs)
+        response = answers.next(seconds)
+        if response is None:
+            answers.given_up.set()
+            self._abandon_receiver()
+            message = f"the headers took longer than {seconds:g} s"
+            raise requests.ReadTimeout(message, request=request)
+        if answers.next(seconds) is None:
+            self._abandon_receiver()
+            # It ended just now, or is TLS within TLS, which cannot be shut down from here.
+            with suppress(RuntimeError, ValueError, OSError):
+                response.raw.shutdown()
+            message = f"the body took longer than {seconds:g} s"
+            raise requests.ReadTimeout(message, request=request)
+        self.received = answers.received
+        return response
+
+    def _receive(self, request: requests.PreparedRequest, kwargs: dict[str, Any]) -> _Answers:
+        answers = _Answers()
 
         def receive() -> None:
             try:
                 response = super(Session, self).send(request, **kwargs | {"stream": True})
                 answers.put(response)
-                if given_up.is_set():
+                if answers.given_up.is_set():
                     response.close()
                     return
                 response._content = _read_body(response)  # noqa: SLF001 - as `content` sets it
@@ -78,20 +117,14 @@ class Session(requests.Session):
 
         self._receiver = self._receiver or _start_receiver()
         self._receiver.put(receive)
-        response = _answer(answers, seconds)
-        if response is None:
-            given_up.set()
+        return answers
+
+    def _drop_begun(self) -> None:
+        """Leave a response that nobody wants any more to its thread."""
+        if self._begun is not None:
+            self._begun[1].given_up.set()
+            self._begun = None
             self._abandon_receiver()
-            message = f"the headers took longer than {seconds:g} s"
-            raise requests.ReadTimeout(message, request=request)
-        if _answer(answers, seconds) is None:
-            self._abandon_receiver()
-            # It ended just now, or is TLS within TLS, which cannot be shut down from here.
-            with suppress(RuntimeError, ValueError, OSError):
-                response.raw.shutdown()
-            message = f"the body took longer than {seconds:g} s"
-            raise requests.ReadTimeout(message, request=request)
-        return response
 
     def _abandon_receiver(self) -> None:
         """Let the thread end whenever it can; the next request gets another."""
@@ -111,19 +144,29 @@ def _start_receiver() -> SimpleQueue[Callable[[], None] | None]:
     return tasks
 
 
-def _answer(
-    answers: SimpleQueue[requests.Response | BaseException], seconds: float
-) -> requests.Response | None:
-    """Return what the thread gives, or raise it; None if it takes longer."""
-    try:
-        answer = answers.get(timeout=seconds)
-    except Empty:
-        return None
-    if isinstance(answer, requests.exceptions.InvalidHeader):  # of the response
-        raise requests.ConnectionError(answer, request=answer.request) from answer
-    if isinstance(answer, BaseException):
-        raise answer
-    return answer
+class _Answers:
+    """What comes of a request: the response with its headers, and again with its body."""
+
+    def __init__(self) -> None:
+        self._queue: SimpleQueue[tuple[requests.Response | BaseException, float]] = SimpleQueue()
+        self.given_up = threading.Event()
+        self.received = 0
+
+    def put(self, answer: requests.Response | BaseException) -> None:
+        self._queue.put((answer, time.time()))
+
+    def next(self, seconds: float) -> requests.Response | None:
+        """Return what the thread gives, or raise it; None if it takes longer."""
+        try:
+            answer, at = self._queue.get(timeout=seconds)
+        except Empty:
+            return None
+        if isinstance(answer, requests.exceptions.InvalidHeader):  # of the response
+            raise requests.ConnectionError(answer, request=answer.request) from answer
+        if isinstance(answer, BaseException):
+            raise answer
+        self.received = int(at * 1000)
+        return answer
 
 
 def _read_body(response: requests.Response) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
@@ -18,7 +19,7 @@ else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from singer_sdk.helpers.types import Context
 
@@ -29,7 +30,8 @@ class _Type(msgspec.Struct, gc=False):
     type: str = msgspec.field(name="@type")
 
 
-_types = msgspec.json.Decoder(list[_Type]).decode
+_types = msgspec.json.Decoder(_Type).decode_lines
+_KNOWN = frozenset(schemas.PAYLOADS)
 _NOT_GIVEN = (UNSET, None, Raw(b"null"))
 
 
@@ -68,8 +70,7 @@ class Events(CroctStream):
                 item.eventType = kind
             if item.metadata in _NOT_GIVEN:
                 item.metadata = metadata
-        unknown = {str(kind) for kind in types if kind is not None} - schemas.PAYLOADS.keys()
-        self._tap.unknown.update(f"event type {kind}" for kind in unknown)
+        self._tap.unknown.update(f"event type {kind}" for kind in _unknown(types))
 
 
 def _event_types(items: Sequence[Any]) -> list[Any]:
@@ -87,6 +88,13 @@ def _event_type(payload: object) -> Any:
     except (msgspec.ValidationError, ArithmeticError):
         return None
     return value.get("@type", value.get("type")) if isinstance(value, dict) else None
+
+
+def _unknown(types: Sequence[Any]) -> Iterable[str]:
+    with suppress(TypeError):  # one is an object or a list
+        if _KNOWN.issuperset(types):
+            return ()
+    return {str(kind) for kind in types if kind is not None} - _KNOWN
 
 
 class Sessions(CroctStream):

@@ -18,7 +18,6 @@ from tap_croct.bookmark import BOOKMARK, SCOPE, Bookmark, Scope
 from tap_croct.client import ApiStream
 from tap_croct.errors import InputError, OutputError
 from tap_croct.export import Export, Job
-from tap_croct.prefetch import one_ahead
 from tap_croct.progress import LIMIT_REACHED
 from tap_croct.records import RecordPlan, Rules
 from tap_croct.resume import HOUR
@@ -42,8 +41,8 @@ if TYPE_CHECKING:
 class CroctStream(ApiStream, abc.ABC):
     """A stream of the Export API.
 
-    Pages are fetched one ahead of the writing; the bookmark follows a page once its records are
-    written.
+    A page is asked for while the one before it is written; the bookmark follows a page once its
+    records are written.
     """
 
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE  # records are exported as they are
@@ -141,13 +140,13 @@ class CroctStream(ApiStream, abc.ABC):
     def _pages(
         self, progress: Progress
     ) -> Iterator[tuple[ExportedPage, list[tuple[str, list[Any]]]]]:
-        """Yield each page and its records, by stream, while the page after it is fetched."""
+        """Yield each page and its records, by stream; the page after it is on its way by then."""
         plan = self._plan()
         job = self._job()
         progress.starts(job.start)
-        export = Export(self.fetch, job, self.logger)
         try:
-            for page in one_ahead(export.pages(), progress.tick):
+            for page in Export(self, job, self.logger).pages():
+                progress.writes()
                 count = len(page.items)
                 yield page, [*plan.records(page)]
                 progress.page(page, count)

@@ -130,5 +130,5 @@ def decode_nested(rows: list[dict[str, Any]]) -> None:
     for name in set().union(*rows):
         values = having(rows, name)[1]
         text = column([v for v in values if v is not None and type(v) is not str])
-        if b"{" in text or text.count(b"[") > 1:
+        if b"{" in text or b"[" in text:
             decode_column(rows, name)

@@ -27,9 +27,9 @@ from tap_croct.resume import HOUR
 from tap_croct.times import to_rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from tap_croct.asking import Fetch
+    from tap_croct.asking import Api
 
 BEGIN = 1_767_225_600_000
 DAY = 24 * HOUR
@@ -155,11 +155,11 @@ class _Api:
             record = _Record(len(self.records), self.now - before, arrival.kind)
             self.records.append(record)
 
-    def fetcher(self, run: Run) -> Fetch:
+    def connection(self, run: Run) -> Api:
         asked = pages = 0
         refused: set[int] = set()
 
-        def fetch(cursor: str | None, params: Mapping[str, int]) -> Fetched:
+        def answer(cursor: str | None, params: Mapping[str, int]) -> Fetched:
             nonlocal asked, pages
             asked += 1
             self.now += 700
@@ -180,7 +180,7 @@ class _Api:
             self.arrive(run.late[pages - 1 : pages])
             return Fetched(page, 1, self.now)
 
-        return fetch
+        return _Connection(answer)
 
     def _page(self, cursor: str | None, params: Mapping[str, int], run: Run) -> Page:
         step = 1000 if self.unit == "seconds" else 1
@@ -202,6 +202,29 @@ class _Api:
         return Page(
             items=items, usual=False, nextCursor=token, metadata=Raw(b"null"), repaired=False
         )
+
+
+class _Connection:
+    """Answers a request when it is asked, not when the page is fetched."""
+
+    def __init__(self, answer: Callable[[str | None, Mapping[str, int]], Fetched]) -> None:
+        self._answer = answer
+        self._begun: tuple[str | None, Mapping[str, int], Fetched | ApiError] | None = None
+
+    def ask(self, cursor: str | None, params: Mapping[str, int]) -> None:
+        try:
+            self._begun = cursor, params, self._answer(cursor, params)
+        except ApiError as error:
+            self._begun = cursor, params, error
+
+    def fetch(self, cursor: str | None, params: Mapping[str, int]) -> Fetched:
+        begun, self._begun = self._begun, None
+        if begun is None or begun[:2] != (cursor, params):
+            return self._answer(cursor, params)
+        outcome = begun[2]
+        if isinstance(outcome, ApiError):
+            raise outcome
+        return outcome
 
 
 class _Life:
@@ -230,7 +253,7 @@ class _Life:
         """Export until the end, the limit or the kill; return whether it was the end."""
         end = None
         self._exported = []
-        for page in Export(self.api.fetcher(run), self._job(run), _LOGGER).pages():
+        for page in Export(self.api.connection(run), self._job(run), _LOGGER).pages():
             records, state = run.written if page.number == run.killed else (True, True)
             if records:
                 read = [(int(bytes(i["timestamp"])), int(bytes(i["id"]))) for i in page.items]

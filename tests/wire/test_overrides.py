@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from dev.sandbox import Sandbox
 
 PAIRS: list[tuple[type, type]] = [
+    (client.RetryingStream, RESTStream),
     (client.ApiStream, RESTStream),
     (sync.CroctStream, RESTStream),
     (streams.Events, RESTStream),
