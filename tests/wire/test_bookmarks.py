@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +19,7 @@ from dev.expected import (
 )
 from dev.sandbox import Fault
 from dev.sandbox.world import BEGINNING, DAY
+from tap_croct.messages import MessageWriter
 from tests.support.catalogs import catalog_of
 
 if TYPE_CHECKING:
@@ -389,3 +391,26 @@ class TestFullTable:
         warnings = [w for w in output.warnings if "FULL_TABLE keeps no bookmark" in w]
         assert len(warnings) == (3 if limit else 0)
         assert output.counts()["events"] == (limit or len(sandbox.world.items("events")))
+
+
+@pytest.mark.slow
+def test_a_window_that_ends_while_a_page_is_written(
+    sandbox: Sandbox, tap: Tap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page after was asked for before the end: what happens until then is not in it."""
+    write = MessageWriter.write_records
+
+    def slowly(*args: Any, **options: Any) -> None:
+        if args[1] == "events":
+            time.sleep(2.5)
+        write(*args, **options)
+
+    monkeypatch.setattr(MessageWriter, "write_records", slowly)
+    now = int(time.time() * 1000)
+    output = tap(sandbox.config(end_date=moment(now + 2000), time_unit="milliseconds"))
+    bookmarks = output.state["bookmarks"]
+    assert bookmarks["events"]["scope"]["finished"] is False
+    assert bookmarks["users"]["scope"]["finished"] is True
+    asked = [request.time for request in sandbox.pages("events")]
+    assert len(asked) == 2
+    assert asked[1] - asked[0] < 2
