@@ -13,7 +13,10 @@ def main() -> None:
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, _terminate)
     gc.disable()  # what imports make stays: collecting garbage takes a tenth of their time
-    from tap_croct import tap  # noqa: PLC0415 - takes half a second, in which signals arrive, too
+    from tap_croct.deferred import deferred  # noqa: PLC0415 - imports take time, ...
+
+    with deferred():
+        from tap_croct import tap  # noqa: PLC0415 - ... half a second, in which signals arrive, too
 
     gc.freeze()
     gc.set_threshold(100_000)  # records form no cycles: looking for any takes a fifth of an export

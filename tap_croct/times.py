@@ -34,7 +34,7 @@ def to_rfc3339s(times: Iterable[Any]) -> list[Any]:
     """Format times.
 
     They are put together from parts made once: formatting each anew takes five times as long, a
-    quarter of the time of an export.
+    quarter of the time of an export. Most share the minute with the time before.
 
     Args:
         times: Milliseconds since the epoch, from `FIRST_MS` to `LAST_MS`; anything else passes.
@@ -45,13 +45,18 @@ def to_rfc3339s(times: Iterable[Any]) -> list[Any]:
     Raises:
         OverflowError: If no calendar has one of them.
     """
-    return [
-        f"{_minute(ms // 60_000)}{_SECONDS[(rest := ms % 60_000) // 1000]}"
-        f"{_MILLISECONDS[rest % 1000]}"
-        if type(ms) is int
-        else ms
-        for ms in times
-    ]
+    texts: list[Any] = []
+    minute, text = None, ""
+    for ms in times:
+        if type(ms) is not int:
+            texts.append(ms)
+            continue
+        if ms // 60_000 != minute:
+            minute = ms // 60_000
+            text = _minute(minute)
+        rest = ms % 60_000
+        texts.append(f"{text}{_SECONDS[rest // 1000]}{_MILLISECONDS[rest % 1000]}")
+    return texts
 
 
 def to_rfc3339(ms: int) -> str:
