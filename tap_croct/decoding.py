@@ -216,24 +216,28 @@ def decode(value: object) -> Any:
     return _value(value if type(value) is Raw else encode(value))
 
 
-def decode_column(rows: Sequence[dict[str, Any]], name: str) -> None:
+def decode_column(rows: Sequence[dict[str, Any]], name: str, *, nested_only: bool = False) -> None:
     """Decode a property in all records that have it, all the way down.
 
     Args:
         rows: Records; they are changed. A value that no parser takes stays undecoded.
         name: The property.
+        nested_only: Whether to leave a property as it is that is no object or list in any of them.
     """
     holders, values = having(rows, name)
     if _SCALAR.issuperset(map(type, values)):
         return
+    if all(value is values[0] for value in values):  # as the metadata of a page
+        values = values[:1]
+    lines = column(values)
+    if nested_only and b"{" not in lines and b"[" not in lines:
+        return
     found: list[Any]
     try:
-        if values and all(value is values[0] for value in values):  # as the metadata of a page
-            found = [decode(values[0])] * len(values)
-        else:
-            found = _values(column(values))
+        found = _values(lines)
     except (msgspec.ValidationError, ArithmeticError, RecursionError):
         found = [_decoded(value) for value in values]
+    found *= len(holders) // len(values)
     for row, value in zip(holders, found, strict=True):
         row[name] = value
 

@@ -11,7 +11,7 @@ from msgspec import UNSET, Raw
 from tap_croct import times
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 _Key = Annotated[str, msgspec.Meta(min_length=1)]
 _Time = Annotated[int, msgspec.Meta(ge=times.FIRST_MS, le=times.LAST_MS)]
@@ -90,19 +90,19 @@ class Shape:
                 setattr(item, attributes[name], properties[name])
         return item
 
-    def properties(self, item: Any) -> dict[str, Any]:
-        """Return the properties of an item by name.
+    def rows(self, items: Sequence[Any]) -> list[dict[str, Any]]:
+        """Return the properties of each item by name.
 
         Args:
-            item: The struct.
+            items: The structs.
         """
-        values = msgspec.structs.astuple(item)
-        found = {name: v for name, v in zip(self._names, values, strict=True) if v is not UNSET}
+        rows: list[dict[str, Any]] = msgspec.to_builtins(items, builtin_types=(Raw,))
         for name in self.unnamed:
-            value = getattr(item, self.attributes[name])
-            if value is not UNSET:
-                found[name] = value
-        return found
+            for item, row in zip(items, rows, strict=True):
+                value = getattr(item, self.attributes[name])
+                if value is not UNSET:
+                    row[name] = value
+        return rows
 
 
 def _struct(name: str, fields: list[Any], *, open_ended: bool = False) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Raw
 from singer_sdk.helpers._flattening import flatten_key  # the rules for long names
 
-from tap_croct.decoding import column, decode_column, encode, having
+from tap_croct.decoding import encode
 from tap_croct.records.additional import joined
 from tap_croct.schemas import ADDITIONAL
 
@@ -114,21 +115,9 @@ def dumps(value: object) -> str:
         value: A list or an object.
     """
     text = encode(value).decode()
-    return text if text.isascii() else _NOT_ASCII.sub(_escaped, text)
+    return text if text.isascii() else _NOT_ASCII.sub(lambda found: _escaped(found[0]), text)
 
 
-def _escaped(character: re.Match[str]) -> str:
-    return json.dumps(character[0])[1:-1]
-
-
-def decode_nested(rows: list[dict[str, Any]]) -> None:
-    """Decode the objects and lists of records; what is neither stays as it is.
-
-    Args:
-        rows: Records; they are changed. A value that no parser takes stays undecoded.
-    """
-    for name in set().union(*rows):
-        values = having(rows, name)[1]
-        text = column([v for v in values if v is not None and type(v) is not str])
-        if b"{" in text or b"[" in text:
-            decode_column(rows, name)
+@functools.lru_cache(maxsize=1 << 12)
+def _escaped(character: str) -> str:
+    return json.dumps(character)[1:-1]

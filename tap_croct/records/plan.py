@@ -12,7 +12,7 @@ from singer_sdk.mapper import CustomStreamMap, RemoveRecordTransform
 from tap_croct.decoding import decode, decode_column, encode, unreadable
 from tap_croct.errors import UnreadableError
 from tap_croct.records.additional import Unknown, move_undeclared
-from tap_croct.records.flattening import Flattener, decode_nested
+from tap_croct.records.flattening import Flattener
 from tap_croct.records.keys import ensure_keys
 from tap_croct.records.maps import failed_expression, properties_used
 from tap_croct.records.moments import convert_times, format_times, time_paths
@@ -128,7 +128,7 @@ class RecordPlan:
                 items, moved = self._to_structs(items)
             yield from self._records(items, moved, page)
         except (msgspec.MsgspecError, RecursionError, InvalidOperation) as error:
-            rows = [i if isinstance(i, dict) else self._shape.properties(i) for i in items]
+            rows = items if isinstance(items[0], dict) else self._shape.rows(items)
             which = unreadable(rows, self._rules.primary_key)
             message = f"page {page.number}: {which} cannot be read ({printable(error)})"
             raise UnreadableError(message) from error
@@ -184,9 +184,9 @@ class RecordPlan:
 
     def _rows(self, items: list[Any]) -> list[Row]:
         """Return items as the SDK's maps take them; what these look into is decoded."""
-        rows = [self._shape.properties(item) for item in items]
-        if self._nested:
-            decode_nested(rows)
+        rows = self._shape.rows(items)
+        for name in set().union(*rows) if self._nested else ():
+            decode_column(rows, name, nested_only=True)
         for name in set().union(*rows) if self._used is None else self._used:
             decode_column(rows, name)
             for row in rows:
