@@ -239,7 +239,8 @@ class ApiStream(RetryingStream, abc.ABC):
             )
         prepared = self._request_of_all.copy()
         prepared.url = f"{prepared.url}?{request.encode_params()}"
-        prepared.prepare_cookies(self.requests_session.cookies)
+        if self.requests_session.cookies:
+            prepared.prepare_cookies(self.requests_session.cookies)
         return prepared
 
     # Responses

@@ -14,7 +14,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import UNSET, Raw
+from msgspec import Raw
 
 from tap_croct import times
 from tap_croct.nesting import named
@@ -54,18 +54,19 @@ class Page(msgspec.Struct, frozen=True):
     metadata: Raw
     repaired: bool
 
-    def times(self, name: str) -> list[int | None]:
+    def times(self, name: str) -> list[Any]:
         """Read a time of each item.
 
         Args:
             name: The property that holds it.
 
         Returns:
-            For each item, milliseconds since the epoch; None where it is not a whole number.
+            For each item, milliseconds since the epoch; None or `UNSET` where it is not a whole
+            number.
         """
         if not self.usual:
             return milliseconds([item.get(name) for item in self.items])
-        return [None if ms is UNSET else ms for ms in map(attrgetter(name), self.items)]
+        return [*map(attrgetter(name), self.items)]
 
 
 _body = msgspec.json.Decoder(Body[dict[str, Raw]]).decode

@@ -38,8 +38,8 @@ class ExportedPage(msgspec.Struct, frozen=True):
         number: Its number in this run, from 1.
         items: The items; see `decoding.Page`. They belong to the writer.
         usual: Whether they are structs.
-        moments: The replication key of each item, in milliseconds since the epoch; None where it
-            is not a whole number.
+        moments: The replication key of each item, in milliseconds since the epoch; None or `UNSET`
+            where it is not a whole number.
         metadata: Which application the items belong to, undecoded.
         overhang: The bounds of the window that had to be rounded outward for the API: records
             beyond them are not wanted. None if no bound was rounded.
@@ -56,7 +56,7 @@ class ExportedPage(msgspec.Struct, frozen=True):
     number: int
     items: list[Any]
     usual: bool
-    moments: list[int | None]
+    moments: list[Any]
     metadata: Raw
     overhang: Window | None = None
     repaired: bool = False
@@ -240,7 +240,7 @@ class Export:
                 self._job.stream,
             )
 
-    def _see(self, fetched: Fetched, moments: list[int | None]) -> None:
+    def _see(self, fetched: Fetched, moments: list[Any]) -> None:
         """Take note of the times of a page, and of its application."""
         latest = _latest(moments, fetched.received)
         if latest is not None:
@@ -271,17 +271,17 @@ class Export:
         return bookmark.as_state(self._job.replication_key)
 
 
-def _latest(moments: list[int | None], received: int) -> int | None:
+def _latest(moments: list[Any], received: int) -> int | None:
     """Return the latest of some times, in milliseconds since the epoch; None without one.
 
     A time later than the moment at which it was received comes from a clock that is wrong: to
     resume from there would skip what really happened until then.
     """
     with suppress(TypeError):  # not comparable: one is missing
-        latest = max(moments, default=None)  # type: ignore[type-var]
-        if latest is None or times.FIRST_MS <= latest <= received:
+        latest: int = max(moments, default=received + 1)
+        if times.FIRST_MS <= latest <= received:
             return latest
-    known = [ms for ms in moments if ms is not None and times.FIRST_MS <= ms <= received]
+    known = [ms for ms in moments if type(ms) is int and times.FIRST_MS <= ms <= received]
     return max(known, default=None)
 
 

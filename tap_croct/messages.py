@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
     from singer_sdk.singerlib.messages import Message
 
-_CHUNK = 65_536  # bytes: what a pipe holds, so that a signal waits for no more than that
+_CHUNK = 1 << 18
+"""Bytes that are written at once: a signal that arrives while a pipe is full waits for no more than
+that. Each write lets the other thread run, so smaller ones take longer."""
+
 _WAIT = 0.5  # seconds between two looks at whether a signal arrived while the output is full
 
 

@@ -141,7 +141,7 @@ class RecordPlan:
             self._rules.warn_once("text", message)
         if page.overhang is not None:  # the window was rounded for the API
             known = zip(items, page.moments, strict=True)
-            items = [item for item, ms in known if ms is None or ms in page.overhang]
+            items = [item for item, ms in known if type(ms) is not int or ms in page.overhang]
         format_times(items, self._times)
         self._rules.complete(items, page)
         leave_out(items, self._deselected)
