@@ -61,8 +61,7 @@ class Page(msgspec.Struct, frozen=True):
             name: The property that holds it.
 
         Returns:
-            For each item, milliseconds since the epoch; None or `UNSET` where it is not a whole
-            number.
+            For each, milliseconds since the epoch; None or `UNSET` if it is not a whole number.
         """
         if not self.usual:
             return milliseconds([item.get(name) for item in self.items])

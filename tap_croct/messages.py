@@ -32,10 +32,10 @@ _WAIT = 0.5  # seconds between two looks at whether a signal arrived while the o
 
 
 class _Record(msgspec.Struct, tag="RECORD", tag_field="type", omit_defaults=True, gc=False):
-    stream: str
+    stream: msgspec.Raw
     record: Any
     version: int | None = None
-    time_extracted: str = ""
+    time_extracted: msgspec.Raw | None = None
 
 
 class MessageWriter(MsgSpecWriter):
@@ -80,8 +80,8 @@ class MessageWriter(MsgSpecWriter):
             version: Version of the table, if there is one.
             time_extracted: When the records were received.
         """
-        received = str(msgspec.to_builtins(time_extracted))
-        lines = [_Record(stream, record, version, received) for record in records]
+        name, received = (msgspec.Raw(self._encoder.encode(x)) for x in (stream, time_extracted))
+        lines = [_Record(name, record, version, received) for record in records]
         self._write(self._encoder.encode_lines(lines))
 
     def write_text(self, text: str) -> None:

@@ -39,7 +39,7 @@ class Session(requests.Session):
     _receiver: SimpleQueue[Callable[[], None] | None] | None = None
     """What the thread that receives has to do; None ends it."""
 
-    _begun: tuple[requests.PreparedRequest, _Answers] | None = None
+    _begun: tuple[requests.PreparedRequest, _Answer] | None = None
     """The request that `begin` sent."""
 
     @override
@@ -79,45 +79,44 @@ class Session(requests.Session):
         """
         seconds = _LONGEST * float(kwargs["timeout"])
         if self._begun is not None and self._begun[0] is request:
-            answers = self._begun[1]
+            answer = self._begun[1]
             self._begun = None
         else:
             self._drop_begun()
-            answers = self._receive(request, kwargs)
-        response = answers.next(seconds)
-        if response is None:
-            answers.given_up.set()
+            answer = self._receive(request, kwargs)
+        if not answer.complete(seconds):
+            answer.given_up.set()
             self._abandon_receiver()
-            message = f"the headers took longer than {seconds:g} s"
-            raise requests.ReadTimeout(message, request=request)
-        if answers.next(seconds) is None:
-            self._abandon_receiver()
+            if answer.response is None:
+                message = f"the headers took longer than {seconds:g} s"
+                raise requests.ReadTimeout(message, request=request)
             # It ended just now, or is TLS within TLS, which cannot be shut down from here.
             with suppress(RuntimeError, ValueError, OSError):
-                response.raw.shutdown()
+                answer.response.raw.shutdown()
             message = f"the body took longer than {seconds:g} s"
             raise requests.ReadTimeout(message, request=request)
-        self.received = answers.received
+        self.received = answer.received
+        response: requests.Response = answer.response
         return response
 
-    def _receive(self, request: requests.PreparedRequest, kwargs: dict[str, Any]) -> _Answers:
-        answers = _Answers()
+    def _receive(self, request: requests.PreparedRequest, kwargs: dict[str, Any]) -> _Answer:
+        answer = _Answer()
 
         def receive() -> None:
             try:
                 response = super(Session, self).send(request, **kwargs | {"stream": True})
-                answers.put(response)
-                if answers.given_up.is_set():
+                answer.begins(response)
+                if answer.given_up.is_set():
                     response.close()
                     return
                 response._content = _read_body(response)  # noqa: SLF001 - as `content` sets it
-                answers.put(response)
+                answer.ends()
             except BaseException as error:  # noqa: BLE001 - all, to raise them where one waits
-                answers.put(error)
+                answer.ends(error)
 
         self._receiver = self._receiver or _start_receiver()
         self._receiver.put(receive)
-        return answers
+        return answer
 
     def _drop_begun(self) -> None:
         """Leave a response that nobody wants any more to its thread."""
@@ -144,29 +143,49 @@ def _start_receiver() -> SimpleQueue[Callable[[], None] | None]:
     return tasks
 
 
-class _Answers:
-    """What comes of a request: the response with its headers, and again with its body."""
+class _Answer:
+    """What comes of a request. The thread that receives sets each attribute once."""
 
     def __init__(self) -> None:
-        self._queue: SimpleQueue[tuple[requests.Response | BaseException, float]] = SimpleQueue()
-        self.given_up = threading.Event()
+        self.response: Any = None
+        """The response, once its headers are there."""
+
         self.received = 0
+        """When its body was complete, in milliseconds since the epoch."""
 
-    def put(self, answer: requests.Response | BaseException) -> None:
-        self._queue.put((answer, time.time()))
+        self.given_up = threading.Event()
+        self._headers_at = 0.0
+        self._end: SimpleQueue[BaseException | None] = SimpleQueue()
 
-    def next(self, seconds: float) -> requests.Response | None:
-        """Return what the thread gives, or raise it; None if it takes longer."""
+    def begins(self, response: requests.Response) -> None:
+        self._headers_at = time.monotonic()
+        self.response = response
+
+    def ends(self, error: BaseException | None = None) -> None:
+        self.received = int(time.time() * 1000)
+        self._end.put(error)
+
+    def complete(self, seconds: float) -> bool:
+        """Wait for the body; return False if the headers, or the body after them, take longer.
+
+        Raises:
+            requests.RequestException: If the request failed.
+        """
+        if self._wait(seconds):
+            return True
+        left = self._headers_at + seconds - time.monotonic()
+        return self.response is not None and self._wait(max(left, 0.0))
+
+    def _wait(self, seconds: float) -> bool:
         try:
-            answer, at = self._queue.get(timeout=seconds)
+            error = self._end.get(timeout=seconds)
         except Empty:
-            return None
-        if isinstance(answer, requests.exceptions.InvalidHeader):  # of the response
-            raise requests.ConnectionError(answer, request=answer.request) from answer
-        if isinstance(answer, BaseException):
-            raise answer
-        self.received = int(at * 1000)
-        return answer
+            return False
+        if isinstance(error, requests.exceptions.InvalidHeader):  # of the response
+            raise requests.ConnectionError(error, request=error.request) from error
+        if error is not None:
+            raise error
+        return True
 
 
 def _read_body(response: requests.Response) -> bytes:
