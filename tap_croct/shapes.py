@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
 import msgspec
@@ -96,7 +97,7 @@ class Shape:
         Args:
             items: The structs.
         """
-        rows: list[dict[str, Any]] = msgspec.to_builtins(items, builtin_types=(Raw,))
+        rows: list[dict[str, Any]] = msgspec.to_builtins(items, builtin_types=(Raw, Decimal))
         for name in self.unnamed:
             for item, row in zip(items, rows, strict=True):
                 value = getattr(item, self.attributes[name])

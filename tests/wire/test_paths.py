@@ -209,6 +209,19 @@ class TestStreamMaps:
         assert "@mail" not in output.stderr
         assert "LOGLEVEL" not in output.stderr
 
+    @pytest.mark.parametrize("odd", [1.5, {"a": 2.5}, [1, None, "x{"]])
+    def test_types_of_events_that_are_not_text(
+        self, sandbox: Sandbox, tap: Tap, odd: object
+    ) -> None:
+        event = sandbox.world.items("events")[0]
+        event["payload"]["@type"] = odd
+        maps = {"events": {"page": "payload.get('url')"}}
+        output = tap(sandbox.config(stream_maps=maps))
+        assert output.code == 0, output.stderr
+        (record,) = (r for r in output.records("events") if r["id"] == event["id"])
+        assert record["eventType"] == odd
+        assert record["payload"]["@type"] == odd
+
     @pytest.mark.parametrize("operation", ["** 2", "<< 99999", ">> 99999"])
     def test_a_number_that_is_too_high_is_not_quoted(
         self, sandbox: Sandbox, tap: Tap, operation: str
