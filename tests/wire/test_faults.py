@@ -38,7 +38,7 @@ def retries(output: Output) -> list[str]:
 def test_transient_trouble_is_retried(sandbox: Sandbox, tap: Tap, fault: Fault) -> None:
     fault = replace(fault, when=second_page)
     sandbox.faults = [fault]
-    output = tap(sandbox.config(page_size=200, request_timeout=1, max_retries=3))
+    output = tap(sandbox.config(page_size=200, request_timeout=2.5, max_retries=3))
     assert output.code == 0, output.stderr
     assert fault.seen == 1
     for stream in STREAMS:

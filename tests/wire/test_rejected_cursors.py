@@ -342,7 +342,7 @@ def test_a_problem_of_the_api_is_fatal_at_once(
     ("second", "says"),
     [
         (Fault(status=403, times=-1), "403 Forbidden, Fault: Injected."),
-        (Fault("hang", seconds=2, times=-1), "in time"),
+        (Fault("hang", seconds=4, times=-1), "in time"),
     ],
 )
 def test_both_failures_are_named(
@@ -355,7 +355,7 @@ def test_both_failures_are_named(
     sandbox.faults.append(second)
     sandbox.requests.clear()
     unit = "auto" if which == "probe" else "milliseconds"
-    config = sandbox.config(time_unit=unit, max_retries=0, request_timeout=0.5)
+    config = sandbox.config(time_unit=unit, max_retries=0, request_timeout=2.5)
     output = tap(config, state=state)
     assert output.code == 1
     line = output.last_line
