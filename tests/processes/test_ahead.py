@@ -49,7 +49,7 @@ def read_slowly(
 def test_fetching_and_writing_overlap(start: Start, tmp_path: Path) -> None:
     """A ratio, not a time: both waits are far longer than the work.
 
-    The records are large, so that the pipe does not take a page at once. One run of three is
+    The records are large, so that the pipe does not take a page at once. One run of five is
     enough: other work of the machine can only make a run slower.
     """
     pages, wait = 10, 0.3
@@ -63,7 +63,7 @@ def test_fetching_and_writing_overlap(start: Start, tmp_path: Path) -> None:
         sandbox.world.logs[stream].entries.clear()
     one_after_the_other = pages * (wait + wait)
     seconds = 0.0
-    for _ in range(3):
+    for _ in range(5):
         sandbox.requests.clear()
         lines = read_slowly(launch(tmp_path, sandbox.config(page_size=PAGE)), wait)
         records = [at for at, line in lines if line.startswith(b'{"type":"RECORD"')]
