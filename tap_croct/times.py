@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ FIRST_MS = -62_135_596_800_000
 LAST_MS = 253_402_300_799_999
 """9999-12-31T23:59:59.999Z, the last one."""
 
-
+_MINUTE = 60_000  # milliseconds
 _SECONDS = [f"{second:02d}." for second in range(60)]
 _MILLISECONDS = [f"{ms:03d}Z" for ms in range(1000)]
 
@@ -46,15 +47,16 @@ def to_rfc3339s(times: Iterable[Any]) -> list[Any]:
         OverflowError: If no calendar has one of them.
     """
     texts: list[Any] = []
-    minute, text = None, ""
+    minute, text = math.inf, ""
     for ms in times:
         if type(ms) is not int:
             texts.append(ms)
             continue
-        if ms // 60_000 != minute:
-            minute = ms // 60_000
-            text = _minute(minute)
-        rest = ms % 60_000
+        rest = ms - minute
+        if not 0 <= rest < _MINUTE:
+            rest = ms % _MINUTE
+            minute = ms - rest
+            text = _minute(minute // _MINUTE)
         texts.append(f"{text}{_SECONDS[rest // 1000]}{_MILLISECONDS[rest % 1000]}")
     return texts
 
