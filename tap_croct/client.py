@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import abc
-import itertools
-import random
 import sys
 from functools import cached_property
 from http import HTTPStatus
@@ -12,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import requests
-from singer_sdk import RESTStream
 from singer_sdk.exceptions import FatalAPIError
 from singer_sdk.streams.rest import PageContext
 
@@ -24,14 +21,13 @@ from tap_croct.errors import (
     UnreadableError,
     describe,
     final_error,
-    host,
-    is_certificate_error,
     is_problem,
     problem,
     retry_after,
 )
 from tap_croct.nesting import deepest_record
 from tap_croct.pagination import Fetched
+from tap_croct.retrying import RetryingStream
 from tap_croct.session import Session
 from tap_croct.shapes import Shape
 from tap_croct.text import printable
@@ -42,63 +38,11 @@ else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Mapping
 
-    from backoff.types import Details
     from singer_sdk.helpers.types import Context
 
     from tap_croct.decoding import Page
-
-_LONGEST_PAUSE = 60.0  # seconds, where the API does not ask for more
-_RETRIABLE = (RetriableError, requests.ConnectionError, requests.Timeout)
-
-
-class RetryingStream(RESTStream["str | None"], abc.ABC):
-    """A stream whose requests are retried, with a line in the log for each retry."""
-
-    @property
-    def _host(self) -> str:
-        return host(self.url_base)
-
-    @override
-    def request_decorator(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Retry a request: as the SDK does, but with one line a retry and no jitter twice."""
-        import backoff  # noqa: PLC0415 - brings asyncio: a 25th of the time of a start
-
-        return backoff.on_exception(
-            self.backoff_wait_generator,
-            _RETRIABLE,
-            max_tries=self.backoff_max_tries,
-            giveup=is_certificate_error,
-            on_backoff=self.backoff_handler,
-            jitter=None,
-            logger=None,
-        )(func)
-
-    @override
-    def backoff_max_tries(self) -> int:
-        """Return how often a request is sent at most."""
-        return int(self.config["max_retries"]) + 1
-
-    @override
-    def backoff_wait_generator(self) -> Generator[float, Any, None]:
-        """Yield pauses in seconds: what the API asks for, else growing and jittered ones."""
-        error = yield 0.0
-        for attempt in itertools.count():
-            pause = min(2.0 ** min(attempt, 10), _LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311
-            error = yield getattr(error, "retry_after", None) or pause
-
-    @override
-    def backoff_handler(self, details: Details) -> None:
-        """Log a retry."""
-        self.logger.warning(
-            "%s: %s; retry %d of %d in %.1f s",
-            self.name,
-            describe(details["exception"], self._host),
-            details["tries"],
-            self.config["max_retries"],
-            details["wait"],
-        )
 
 
 class ApiStream(RetryingStream, abc.ABC):
@@ -218,14 +162,14 @@ class ApiStream(RetryingStream, abc.ABC):
             return self._parse(self._request(prepared, None))
 
         try:
-            page = self._retried(send)
+            page = self.retried(send)
         except FatalAPIError:
             raise
         except (RetriableError, requests.RequestException) as error:
             retries = "1 retry" if sent == 2 else f"{sent - 1} retries"  # noqa: PLR2004
             tried = f" (after {retries})" if sent > 1 else ""
             message = (
-                f"{describe(error, self._host)}{tried}. Check `api_url` and the network, "
+                f"{describe(error, self.host)}{tried}. Check `api_url` and the network, "
                 "or run again: the export resumes where it stopped"
             )
             raise ApiError(message) from error
@@ -243,24 +187,6 @@ class ApiStream(RetryingStream, abc.ABC):
         if self.requests_session.cookies:
             prepared.prepare_cookies(self.requests_session.cookies)
         return prepared
-
-    def _retried(self, send: Callable[[], Page]) -> Page:
-        """Send a request, and again where that helps.
-
-        The first time without the decorator: it takes time that nearly all requests can save.
-        """
-        try:
-            return send()
-        except _RETRIABLE as error:
-            failed = [error]
-
-        def first_failed() -> Page:
-            if failed:
-                raise failed.pop()
-            return send()
-
-        page: Page = self.request_decorator(first_failed)()
-        return page
 
     # Responses
 

@@ -250,6 +250,17 @@ def is_certificate_error(error: BaseException) -> bool:
     return any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error))
 
 
+def is_closed(error: BaseException) -> bool:
+    """Tell whether a connection was closed before a response came.
+
+    Args:
+        error: What `requests` raised.
+    """
+    return any(
+        isinstance(cause, (ConnectionResetError, BrokenPipeError)) for cause in _causes(error)
+    )
+
+
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error

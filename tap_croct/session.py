@@ -99,6 +99,13 @@ class Session(requests.Session):
         response: requests.Response = answer.response
         return response
 
+    @override
+    def close(self) -> None:
+        """Close what is open: connections, and the thread that receives. It can be used again."""
+        self._drop_begun()
+        self._abandon_receiver()
+        super().close()
+
     def _receive(self, request: requests.PreparedRequest, kwargs: dict[str, Any]) -> _Answer:
         answer = _Answer()
 
@@ -181,11 +188,14 @@ class _Answer:
             error = self._end.get(timeout=seconds)
         except Empty:
             return False
-        if isinstance(error, requests.exceptions.InvalidHeader):  # of the response
-            raise requests.ConnectionError(error, request=error.request) from error
-        if error is not None:
+        if error is None:
+            return True
+        try:
+            if isinstance(error, requests.exceptions.InvalidHeader):  # of the response
+                raise requests.ConnectionError(error, request=error.request) from error
             raise error
-        return True
+        finally:
+            del error  # its traceback holds this frame, and whole pages in the frames above
 
 
 def _read_body(response: requests.Response) -> bytes:

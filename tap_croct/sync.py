@@ -157,6 +157,7 @@ class CroctStream(ApiStream, abc.ABC):
             error.args = (f"{self.name}: {error}",)
             raise
         finally:
+            self.requests_session.close()
             self._tap.unknown |= plan.unknown
 
     def _plan(self) -> RecordPlan:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import email.utils
+import gc
 import re
 import socket
+import threading
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -12,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dev.expected import STREAMS, expected_records
+from dev.processes import wait_until
 from dev.sandbox import Fault
 from dev.sandbox.faults import RETRIABLE
+from tap_croct.decoding import Page
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +50,42 @@ def test_transient_trouble_is_retried(sandbox: Sandbox, tap: Tap, fault: Fault) 
     (line,) = retries(output)
     assert re.search(r"events: .+; retry 1 of 3 in \d\.\d s", line)
     assert "Traceback" not in output.stderr
+
+
+def test_a_connection_that_is_closed_when_it_is_used_again(sandbox: Sandbox, tap: Tap) -> None:
+    """The first retry does not wait, the second one does."""
+    sandbox.faults = [Fault("reset", times=2, when=second_page)]
+    output = tap(sandbox.config(page_size=200))
+    assert output.code == 0, output.stderr
+    assert output.records("events") == expected_records(sandbox.world, "events")
+    first, second = (line.rsplit(" in ", 1)[1] for line in retries(output))
+    assert first == "0.0 s"
+    assert second >= "0.9 s"
+
+
+@pytest.mark.parametrize("kind", ["reset", "truncate", "hang", "status"])
+def test_nothing_is_kept_of_a_failed_request(
+    sandbox: Sandbox, tap: Tap, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Without waiting for the garbage collector: pages are large, and it looks at objects' number."""
+    monkeypatch.setattr("tap_croct.retrying._LONGEST_PAUSE", 0.001)
+    fault = Fault(kind, seconds=2, status=503, times=-1)
+    fault.when = lambda request: len(sandbox.requests) % 2 == 0 and fault.seen < 6
+    sandbox.faults = [fault]
+    gc.collect()
+    gc.disable()
+    try:
+        before = threading.active_count()
+        output = tap(sandbox.config(page_size=100, request_timeout=1))
+        assert output.code == 0, output.stderr
+        assert fault.seen == 6
+        # The threads of the tap, and those of the sandbox: it has one for each open connection.
+        assert not [o for o in gc.get_objects() if isinstance(o, Page)]
+        gc.collect()  # failed requests keep their pool of connections until then, in urllib3
+        # The threads of the tap, and those of the sandbox: it has one for each open connection.
+        wait_until("all threads have ended", lambda: threading.active_count() <= before, 20)
+    finally:
+        gc.enable()
 
 
 def test_lengths_that_disagree(sandbox: Sandbox, tap: Tap, monkeypatch: pytest.MonkeyPatch) -> None:
