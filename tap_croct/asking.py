@@ -20,6 +20,9 @@ CONFIRM_AFTER = 5.0
 _PROBE_START = 1_420_070_400_000
 """2015-01-01T00:00:00Z in milliseconds: before all records. Read as seconds: after all of them."""
 
+_PROBE_END = 4_102_444_800
+"""2100-01-01T00:00:00Z in seconds: after all records. Read as milliseconds: before all of them."""
+
 _REJECTED = frozenset({400, 404, 410, 422})
 
 
@@ -123,22 +126,24 @@ class Requests:
         return counts
 
     def _probe(self) -> str | None:
-        found = self._ask_in_milliseconds()
-        if not found:
-            if not self._ask(None, {"pageSize": 1}).page.items:
-                return None
-            if found is not None:  # the first item of all may have arrived between the two
-                found = self._ask_in_milliseconds()
-        return "milliseconds" if found else "seconds"
-
-    def _ask_in_milliseconds(self) -> bool | None:
-        """Return whether there are items in the window; None if the API rejects it."""
+        start, end = {"start": _PROBE_START}, {"end": _PROBE_END}
         try:
-            return bool(self._confirmed(None, {"pageSize": 1, "start": _PROBE_START}).page.items)
+            found = self._any(start)
         except ApiError as error:
             if error.status != HTTPStatus.BAD_REQUEST:
                 raise
+            found = None
+        if found:
+            return "milliseconds"
+        if not self._ask(None, {"pageSize": 1}).page.items:
             return None
+        if found is None:  # a time so late is rejected, or `start` is for another reason
+            return "seconds" if self._any(end) else "milliseconds"
+        # The first item of all may have arrived between the two requests.
+        return "milliseconds" if self._any(start) else "seconds"
+
+    def _any(self, window: Mapping[str, int]) -> bool:
+        return bool(self._confirmed(None, {"pageSize": 1, **window}).page.items)
 
     def _confirmed(self, cursor: str | None, params: Mapping[str, int]) -> Fetched:
         """Ask again, after a pause, if the API rejects a request: one bad answer proves nothing."""

@@ -206,7 +206,7 @@ class Export:
             metadata=page.metadata,
             overhang=window.overhang(time_unit),
             repaired=page.repaired,
-            bookmark=self._bookmark(paginator.current_value, finished=end == "end_date"),
+            bookmark=self._bookmark(paginator.current_value, window, finished=end == "end_date"),
             latest=self._latest,
             requests=requests,
             retries=retries,
@@ -259,13 +259,16 @@ class Export:
             )
         self._application = application
 
-    def _bookmark(self, cursor: str | None, *, finished: bool) -> dict[str, Any] | None:
+    def _bookmark(
+        self, cursor: str | None, window: Window, *, finished: bool
+    ) -> dict[str, Any] | None:
         """Return the bookmark of a page.
 
         As long as the API gives no cursor, it stays where it was: whatever arrives late is on the
-        page that the next run reads again.
+        page that the next run reads again. So it does while a window has brought no record: with
+        a wrong `time_unit` none comes, and a later run with the right one would resume behind all.
         """
-        if not cursor:
+        if not cursor or (window and not self._records and self._start.cursor is None):
             return self._unmoved
         bookmark = Bookmark(cursor, self._latest, self._job.scope, finished, self._application)
         return bookmark.as_state(self._job.replication_key)

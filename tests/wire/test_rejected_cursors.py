@@ -379,3 +379,32 @@ def test_a_question_about_the_unit_is_asked_twice(start: Start, tap: Tap) -> Non
     assert output.code == 0, output.stderr
     for stream in STREAMS:
         assert output.records(stream) == expected_records(sandbox.world, stream)
+
+
+def test_a_unit_that_is_not_the_reason_of_a_rejection(start: Start, tap: Tap) -> None:
+    """As an API may that keeps records for some years only."""
+    sandbox = start()
+    sandbox.faults = [
+        Fault(status=400, times=-1, when=lambda r: r.param("start") == "1420070400000")
+    ]
+    output = tap(sandbox.config(start_date="2026-01-01", end_date="2026-03-01"))
+    assert output.code == 0, output.stderr
+    for stream in STREAMS:
+        assert output.records(stream) == expected_records(sandbox.world, stream)
+
+
+@pytest.mark.parametrize("bounds", [{"end_date": "2026-03-01"}, {"start_date": "2026-01-01"}])
+@pytest.mark.parametrize(
+    ("wrong", "right"), [("seconds", "milliseconds"), ("milliseconds", "seconds")]
+)
+def test_a_wrong_unit_that_is_corrected(
+    start: Start, tap: Tap, wrong: str, right: str, bounds: dict[str, str]
+) -> None:
+    sandbox = start(time_unit=right)
+    first = tap(sandbox.config(time_unit=wrong, **bounds))
+    assert first.code == 0
+    second = tap(sandbox.config(time_unit=right, **bounds), state=first.state)
+    assert second.code == 0
+    for stream in STREAMS:
+        arrived = first.records(stream) or second.records(stream)
+        assert arrived == expected_records(sandbox.world, stream)
