@@ -40,6 +40,8 @@ class _Deferred(type):
         return isinstance(instance, cls._real())
 
     def _real(cls) -> Any:
+        if isinstance(sys.modules.get(cls.module), _StandIn):  # called while it stands in
+            del sys.modules[cls.module]
         return getattr(import_module(cls.module), cls.__name__)
 
 
@@ -60,5 +62,6 @@ def deferred() -> Iterator[None]:
     try:
         yield
     finally:
-        for name in stand_ins:
-            del sys.modules[name]
+        for name, stand_in in stand_ins.items():
+            if sys.modules.get(name) is stand_in:
+                del sys.modules[name]

@@ -214,6 +214,7 @@ class TapCroct(Tap):
             if value != CliTestOptionValue.All.value:
                 super().cb_test(ctx, param, value)
                 return
+            ctx.close()  # the files that it opened: nothing else closes them after an error
             config = ctx.params.get("config", _ConfigInput())
             tap = cls(config=config.config, parse_env_config=config.parse_env, testing=True)
             # Nothing reads the messages, and a terminal or a CI log would show a person's data.
@@ -284,7 +285,8 @@ def _invalid(errors: list[str], schema: dict[str, Any]) -> ConfigValidationError
 
 def _checked_file(option: str, file: IO[str]) -> StringIO:
     source = f"{option} {file.name}"
-    text = inputs.read_stream(file, source)
+    with file:
+        text = inputs.read_stream(file, source)
     inputs.read_object(text, source)
     return StringIO(text)
 

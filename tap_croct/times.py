@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -47,13 +46,13 @@ def to_rfc3339s(times: Iterable[Any]) -> list[Any]:
         OverflowError: If no calendar has one of them.
     """
     texts: list[Any] = []
-    minute, text = math.inf, ""
+    minute, text = LAST_MS + 1, ""
     for ms in times:
         if type(ms) is not int:
             texts.append(ms)
             continue
         rest = ms - minute
-        if not 0 <= rest < _MINUTE:
+        if not (text and 0 <= rest < _MINUTE):
             rest = ms % _MINUTE
             minute = ms - rest
             text = _minute(minute // _MINUTE)

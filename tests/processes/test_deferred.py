@@ -59,6 +59,18 @@ print(json.dumps([
     assert python(tmp_path, code) == [[1, 2], True, "file:///tmp/x", True]
 
 
+def test_names_that_are_used_while_they_are_put_off(tmp_path: Path) -> None:
+    """By another thread, or by a module that is imported meanwhile."""
+    code = """
+with deferred():
+    from joblib import cpu_count, delayed
+    found = [cpu_count() > 0, callable(delayed(len))]
+from joblib import Parallel
+print(json.dumps([*found, Parallel.__module__.startswith("joblib")]))
+"""
+    assert python(tmp_path, code) == [True, True, True]
+
+
 def test_batch_files(sandbox: Sandbox, tap_process: Callable[..., Output], tmp_path: Path) -> None:
     batch = {
         "encoding": {"format": "jsonl", "compression": "gzip"},

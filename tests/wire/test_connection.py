@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dev.sandbox import Fault
+from tests.support.catalogs import catalog_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,6 +67,19 @@ def test_nobody_answers(sandbox: Sandbox, tap: Tap, settings: dict[str, int]) ->
     limit = settings.get("request_timeout", 5)
     assert limit < seconds < limit + 4
     assert f"no answer from {sandbox.url.split('/')[2]} in time" in output.last_line
+
+
+@pytest.mark.slow
+def test_nothing_follows_the_error(sandbox: Sandbox, tap_process: Tap, tmp_path: Path) -> None:
+    """Meltano has Python warn of files that were left open."""
+    sandbox.faults = [Fault(status=401, times=-1)]
+    catalog = catalog_of(tmp_path)
+    for options in (["--test"], []):
+        output = tap_process(
+            sandbox.config(), *options, state={}, catalog=catalog, PYTHONWARNINGS="once"
+        )
+        assert output.code == 1
+        assert "Check `api_key`" in output.last_line
 
 
 def test_a_long_pause_is_not_waited_for(sandbox: Sandbox, tap: Tap) -> None:
