@@ -29,7 +29,7 @@ _REJECTED = frozenset({400, 404, 410, 422})
 class Api(Protocol):
     """Where pages come from."""
 
-    def ask(self, cursor: str | None, params: Mapping[str, int]) -> None:
+    def prefetch(self, cursor: str | None, params: Mapping[str, int]) -> None:
         """Send the request for a page, without waiting: `fetch` takes the response.
 
         Args:
@@ -82,21 +82,21 @@ class Requests:
             ApiError: If the API refuses, or did not answer after all retries.
         """
         try:
-            return self._confirmed(cursor, params) if cursor else self._ask(cursor, params)
+            return self._confirmed(cursor, params) if cursor else self._fetch(cursor, params)
         except ApiError as error:
             if cursor and error.status in _REJECTED and not self.by_time:
                 message = f"The API no longer accepts the cursor: {error}"
                 raise CursorRejectedError(message, error.status) from error
             raise
 
-    def ahead(self, cursor: str | None, params: Mapping[str, int]) -> None:
+    def prefetch(self, cursor: str | None, params: Mapping[str, int]) -> None:
         """Ask for the page that is needed next, without waiting.
 
         Args:
             cursor: As `page` will be given it.
             params: Likewise.
         """
-        self._api.ask(cursor, params)
+        self._api.prefetch(cursor, params)
 
     def time_unit(self, setting: str) -> str | None:
         """Find out, once, in which unit the API takes the window.
@@ -135,7 +135,7 @@ class Requests:
             found = None
         if found:
             return "milliseconds"
-        if not self._ask(None, {"pageSize": 1}).page.items:
+        if not self._fetch(None, {"pageSize": 1}).page.items:
             return None
         if found is None:  # a time so late is rejected, or `start` is for another reason
             return "seconds" if self._any(end) else "milliseconds"
@@ -148,7 +148,7 @@ class Requests:
     def _confirmed(self, cursor: str | None, params: Mapping[str, int]) -> Fetched:
         """Ask again, after a pause, if the API rejects a request: one bad answer proves nothing."""
         try:
-            return self._ask(cursor, params)
+            return self._fetch(cursor, params)
         except ApiError as error:
             if error.status not in _REJECTED:
                 raise
@@ -157,9 +157,9 @@ class Requests:
             )
         self._requests += 1
         time.sleep(CONFIRM_AFTER)
-        return self._ask(cursor, params)
+        return self._fetch(cursor, params)
 
-    def _ask(self, cursor: str | None, params: Mapping[str, int]) -> Fetched:
+    def _fetch(self, cursor: str | None, params: Mapping[str, int]) -> Fetched:
         fetched = self._api.fetch(cursor, params)
         self._requests += fetched.requests
         self._retries += fetched.requests - 1

@@ -51,8 +51,8 @@ class ApiStream(RetryingStream, abc.ABC):
     allow_redirects = False  # the key would go with them
     _LOG_REQUEST_METRICS = False  # a line a page; `Progress` says it every ten seconds instead
 
-    _asked: tuple[str | None, Mapping[str, int], requests.PreparedRequest] | None = None
-    """The page that `ask` asked for, and its request."""
+    _prefetched: tuple[str | None, Mapping[str, int], requests.PreparedRequest] | None = None
+    """The page that `prefetch` asked for, and its request."""
 
     _request_of_all: requests.PreparedRequest | None = None
     """What all requests share: preparing each from nothing takes three times as long."""
@@ -125,7 +125,7 @@ class ApiStream(RetryingStream, abc.ABC):
         """Return the parameters that every request for a page has, besides the window."""
         return {"pageSize": self.config["page_size"], "cursor": next_page_token}
 
-    def ask(self, cursor: str | None, params: Mapping[str, int]) -> None:
+    def prefetch(self, cursor: str | None, params: Mapping[str, int]) -> None:
         """Send the request for a page, without waiting: `fetch` takes the response.
 
         Args:
@@ -133,7 +133,7 @@ class ApiStream(RetryingStream, abc.ABC):
             params: Likewise.
         """
         prepared = self._prepared(cursor, params)
-        self._asked = cursor, params, prepared
+        self._prefetched = cursor, params, prepared
         self.requests_session.begin(
             prepared, timeout=self.timeout, allow_redirects=self.allow_redirects
         )
@@ -149,11 +149,11 @@ class ApiStream(RetryingStream, abc.ABC):
             UnreadableError: If the page cannot be decoded.
             ApiError: If the API refuses, or did not answer after all retries.
         """
-        if self._asked is not None and self._asked[:2] == (cursor, params):
-            prepared = self._asked[2]
+        if self._prefetched is not None and self._prefetched[:2] == (cursor, params):
+            prepared = self._prefetched[2]
         else:
             prepared = self._prepared(cursor, params)
-        self._asked = None
+        self._prefetched = None
         sent = 0
 
         def send() -> Page:

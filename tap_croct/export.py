@@ -164,7 +164,7 @@ class Export:
                 yield page
                 return
             asked = _now()
-            self._requests.ahead(paginator.current_value, window.params(time_unit))
+            self._requests.prefetch(paginator.current_value, window.params(time_unit))
             yield page
 
     def _next_page(

@@ -88,9 +88,9 @@ class CroctStream(ApiStream, abc.ABC):
         # (selection, child contexts, state, message, flush) costs ten times what the rest does.
         progress = self._begin()
         with self.get_record_counter() as counter, self.get_sync_timer(), progress.told():
-            for page, written in self._pages(progress):
+            for page, by_stream in self._pages(progress):
                 received = datetime.fromtimestamp(page.received / 1000, timezone.utc)
-                for name, records in written:
+                for name, records in by_stream:
                     self._tap.message_writer.write_records(
                         name, records, version=self._stream_version, time_extracted=received
                     )
@@ -99,7 +99,7 @@ class CroctStream(ApiStream, abc.ABC):
                 self._write_state()
         self._finalize_state(self.stream_state)
         self._write_state_message()
-        yield from ()
+        yield from ()  # a generator, as the SDK wants it
 
     @override
     def _sync_batches(self, batch_config: BatchConfig, context: Context | None = None) -> None:
@@ -109,8 +109,8 @@ class CroctStream(ApiStream, abc.ABC):
         progress = self._begin()
         with self.get_record_counter() as counter, self.get_sync_timer(), progress.told():
             try:
-                for page, written in self._pages(progress):
-                    for name, records in written:
+                for page, by_stream in self._pages(progress):
+                    for name, records in by_stream:
                         files.add(name, records)
                         counter.increment(len(records))
                     self._move_bookmark(page)

@@ -96,7 +96,7 @@ class Unknown:
         for kind, *values in zip(kinds, *columns, strict=True):
             nested = zip(self._objects, values, strict=True)
             text = encode({name: value for name, value in nested if value is not UNSET})
-            content = kind, text.count(b'":')
+            content = kind, text.count(b'":')  # about how many properties it has
             if content not in self._seen:
                 self._seen.add(content)
                 self._look_into(text)

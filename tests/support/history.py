@@ -211,7 +211,7 @@ class _Connection:
         self._answer = answer
         self._begun: tuple[str | None, Mapping[str, int], Fetched | ApiError] | None = None
 
-    def ask(self, cursor: str | None, params: Mapping[str, int]) -> None:
+    def prefetch(self, cursor: str | None, params: Mapping[str, int]) -> None:
         try:
             self._begun = cursor, params, self._answer(cursor, params)
         except ApiError as error:
