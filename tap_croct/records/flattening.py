@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _NOT_ASCII = re.compile("[^\x00-\x7f]")
 _NULL = Raw(b"null")
+_NESTED = frozenset({dict, list, Raw})
 _MOST_NAMES = 10_000  # that a level remembers: maps with free keys can bring any number
 
 
@@ -93,11 +94,10 @@ def _flatten(
 ) -> None:
     for name, child in value.items():
         column, known, below = level[name]
-        kind = type(child)
         if known:
-            is_nested = kind is dict or kind is list or (kind is Raw and _is_nested(child))
+            is_nested = type(child) in _NESTED and (type(child) is not Raw or _is_nested(child))
             flat[column] = dumps(child) if is_nested else child
-        elif below is not None and kind is dict:
+        elif below is not None and type(child) is dict:
             _flatten(child, below, flat, rest)
         elif child is not None and child != _NULL:
             rest[column] = child
