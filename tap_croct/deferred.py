@@ -1,8 +1,9 @@
 """Imports of the SDK that are put off until something of them is called.
 
 The SDK imports them for targets, for batch files in any storage, for paths in responses, for
-retries and for `--about`. Together with what they import in turn, they take a fifth of the time of
-a start. An export that writes messages calls none of them, unless a request has to be retried.
+retries and for `--about`; requests, to guess the encoding of a text. Together with what they
+import in turn, they take a fifth of the time of a start. An export that writes messages calls none
+of them, unless a request has to be retried.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import sys
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.metadata import version
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 _MODULES = (
     "backoff",
+    "charset_normalizer",
     "importlib_metadata",
     "joblib",
     "jsonpath_ng",
@@ -48,7 +51,9 @@ class _Deferred(type):
 class _StandIn(ModuleType):
     """Stands in for a module: has whatever name is imported from it."""
 
-    def __getattr__(self, name: str) -> _Deferred:
+    def __getattr__(self, name: str) -> _Deferred | str:
+        if name == "__version__":  # which requests checks
+            return version(self.__name__)
         if name.startswith("__"):  # what the import system looks for
             raise AttributeError(name)
         return _Deferred(name, (), {"module": self.__name__})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -180,6 +179,8 @@ def guess(name: str, known: Iterable[str], similarity: float = _SIMILAR, prefix:
     Returns:
         The end of a sentence, with up to three names; empty if none is similar.
     """
+    import difflib  # noqa: PLC0415 - only mistakes need it
+
     lower = {word.removeprefix(prefix).lower(): word for word in known}
     word = name.removeprefix(prefix).lower()[:NAME_LIMIT]
     close = difflib.get_close_matches(word, lower, cutoff=similarity)
