@@ -7,10 +7,9 @@ import re
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from msgspec import Raw
 from singer_sdk.batch import Batcher
+from singer_sdk.contrib.msgspec import decoder, encoder
 
-from tap_croct.decoding import decode, encode
 from tap_croct.errors import OutputError
 from tap_croct.text import printable
 
@@ -59,7 +58,7 @@ class BatchWriter:
             records: Its records.
         """
         lines = self._lines.setdefault(stream, [])
-        lines.extend([encode(record) for record in records])
+        lines.extend(encoder.encode(record) for record in records)
 
     def write(self) -> Iterator[tuple[str, list[str]]]:
         """Write what was collected; no file has more records than a batch.
@@ -84,9 +83,8 @@ class BatchWriter:
     def _files(self, stream: str, lines: list[bytes]) -> Iterator[str]:
         config = self.config
         if config.encoding.format != "jsonl":  # another encoder of the SDK's, such as parquet
-            records = (decode(Raw(line)) for line in lines)
-            encoder = Batcher.get_batcher(config.encoding.format)(self._tap, stream, config)
-            for manifest in encoder.get_batches(records):
+            batcher = Batcher.get_batcher(config.encoding.format)(self._tap, stream, config)
+            for manifest in batcher.get_batches(map(decoder.decode, lines)):
                 yield from manifest
             return
         packed = config.encoding.compression == "gzip"

@@ -93,14 +93,12 @@ class Bookmark(msgspec.Struct, frozen=True):
         latest: The latest time seen, in milliseconds since the epoch.
         scope: What the export was limited to; None if that is not known (before version 0.2).
         finished: Whether the export had reached the end of its window, and that had passed.
-        application: The application that the events are from, such as `acme/shop/web`.
     """
 
     cursor: str | None = None
     latest: int | None = None
     scope: Scope | None = None
     finished: bool = False
-    application: str | None = None
 
     @classmethod
     def of(cls, state: Mapping[str, Any]) -> Bookmark:
@@ -120,7 +118,6 @@ class Bookmark(msgspec.Struct, frozen=True):
                 None if latest is None else times.parse(latest),
                 None if made_with is None else Scope.of(made_with),
                 finished=bool(made_with and made_with.get("finished")),
-                application=made_with.get("application") if made_with else None,
             )
         except (AttributeError, OverflowError, TypeError, ValueError) as error:
             message = f"The bookmark cannot be read ({error})"
@@ -139,6 +136,5 @@ class Bookmark(msgspec.Struct, frozen=True):
             state["replication_key"] = replication_key
             state["replication_key_value"] = times.to_rfc3339(self.latest)
         if self.scope is not None:
-            more = {"finished": self.finished, "application": self.application}
-            state[SCOPE] = self.scope.as_state() | more
+            state[SCOPE] = self.scope.as_state() | {"finished": self.finished}
         return state

@@ -8,12 +8,11 @@ from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import requests
 from singer_sdk.exceptions import FatalAPIError
 from singer_sdk.streams.rest import PageContext
 
-from tap_croct.decoding import decode_page
+from tap_croct.decode import decode_page
 from tap_croct.errors import (
     MAX_RETRY_AFTER,
     ApiError,
@@ -25,11 +24,9 @@ from tap_croct.errors import (
     problem,
     retry_after,
 )
-from tap_croct.nesting import deepest_record
 from tap_croct.pagination import Fetched
 from tap_croct.retrying import RetryingStream
 from tap_croct.session import Session
-from tap_croct.shapes import Shape
 from tap_croct.text import printable
 
 if sys.version_info >= (3, 12):
@@ -42,7 +39,7 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.types import Context
 
-    from tap_croct.decoding import Page
+    from tap_croct.decode import Page
 
 
 class ApiStream(RetryingStream, abc.ABC):
@@ -64,11 +61,6 @@ class ApiStream(RetryingStream, abc.ABC):
     def own_keys(cls) -> tuple[str, str]:
         """Return the primary key and the replication key, whatever a catalog says."""
         return cls.primary_keys[0], str(cls.replication_key)  # type: ignore[index]
-
-    @cached_property
-    def shape(self) -> Shape:
-        """The usual shape of the stream's items."""
-        return Shape(self.schema, self.own_keys()[0], self.effective_schema["properties"])
 
     # Requests
 
@@ -225,16 +217,14 @@ class ApiStream(RetryingStream, abc.ABC):
         """
         body = response.content
         try:
-            without_nul = bool(self.config.get("replace_nul_characters"))
-            return decode_page(body, self.shape, without_nul=without_nul)
-        except msgspec.ValidationError as error:
-            reason = f"The response has no list of records ({printable(error)})"
+            return decode_page(body, replace_nul=self.config["replace_nul_characters"])
+        except TypeError as error:
+            reason = f"The response is not a page of records: {printable(error)}"
             raise final_error(response, reason) from error
         except RecursionError as error:
-            where = deepest_record(body, self.own_keys()[0])
-            message = f"{where} is nested too deeply to be read. Please report this to Croct"
+            message = "a record is nested too deeply to be read. Please report this to Croct"
             raise UnreadableError(message, response.status_code) from error
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except ValueError as error:
             reason = f"The body of {len(body):,} bytes is not valid JSON ({printable(error)})"
             if response.status_code != HTTPStatus.OK:
                 raise final_error(response, reason) from error

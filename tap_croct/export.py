@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import Raw
 from singer_sdk.exceptions import FatalAPIError
 
 from tap_croct import resume, times
@@ -15,7 +13,6 @@ from tap_croct.asking import Requests
 from tap_croct.bookmark import Bookmark
 from tap_croct.errors import ApiError, CursorRejectedError, UnreadableError
 from tap_croct.pagination import CursorPaginator
-from tap_croct.text import printable
 
 if TYPE_CHECKING:
     import logging
@@ -23,12 +20,8 @@ if TYPE_CHECKING:
 
     from tap_croct.asking import Api
     from tap_croct.bookmark import Scope
-    from tap_croct.pagination import Fetched
     from tap_croct.resume import Resume
     from tap_croct.times import Window
-
-_SLUGS = ("organizationSlug", "workspaceSlug", "applicationSlug")
-_NO_METADATA = Raw(b"null")
 
 
 class ExportedPage(msgspec.Struct, frozen=True):
@@ -36,14 +29,9 @@ class ExportedPage(msgspec.Struct, frozen=True):
 
     Attributes:
         number: Its number in this run, from 1.
-        items: The items; see `decoding.Page`. They belong to the writer.
-        usual: Whether they are structs.
-        moments: The replication key of each item, in milliseconds since the epoch; None or `UNSET`
-            where it is not a whole number.
-        metadata: Which application the items belong to, undecoded.
-        overhang: The bounds of the window that had to be rounded outward for the API: records
-            beyond them are not wanted. None if no bound was rounded.
-        repaired: Whether half surrogate pairs in it were replaced with U+FFFD.
+        items: The items; see `decode.Page`. They belong to the writer.
+        metadata: Which application the items belong to.
+        repairs: What had to be changed so that the page could be read.
         bookmark: The state of the stream once all records of the page are written; None if it
             stays as it is.
         latest: The latest time seen so far, in milliseconds since the epoch.
@@ -54,12 +42,9 @@ class ExportedPage(msgspec.Struct, frozen=True):
     """
 
     number: int
-    items: list[Any]
-    usual: bool
-    moments: list[Any]
-    metadata: Raw
-    overhang: Window | None = None
-    repaired: bool = False
+    items: list[dict[str, Any]]
+    metadata: Any = None
+    repairs: tuple[str, ...] = ()
     bookmark: dict[str, Any] | None = None
     latest: int | None = None
     requests: int = 1
@@ -115,7 +100,6 @@ class Export:
         self._logger = logger
         self._start = job.start
         self._latest = self._start.latest
-        self._application = None if self._start.anew else job.bookmark.application
         self._unmoved: dict[str, Any] | None = {} if self._start.anew else None
         self._pages = self._records = 0
 
@@ -136,7 +120,7 @@ class Export:
         start = resume.by_time(job.scope, job.lookback, self._latest)
         self._logger.warning("%s: %s. Resuming %s", job.stream, rejected, start.text)
         scope = job.bookmark.scope if self._pages == 1 else job.scope  # none was read, or some
-        left = Bookmark(latest=self._latest, scope=scope, application=self._application)
+        left = Bookmark(latest=self._latest, scope=scope)
         self._unmoved = {} if start.anew else left.as_state(job.replication_key)
         pages = self._read(None, start.window)
         try:
@@ -188,24 +172,21 @@ class Export:
         page = fetched.page
         paginator.advance(page)
         self._records += len(page.items)
-        moments = page.times(self._job.replication_key)
-        self._see(fetched, moments)
+        latest = _latest(page.items, self._job.replication_key, fetched.received)
+        if latest is not None:
+            self._latest = latest if self._latest is None else max(latest, self._latest)
         passed = window.end is not None and window.end <= asked
         end = None
         if paginator.finished:
             end = "end_date" if passed else "caught up"
         elif self._records >= self._job.limit:
             end = "max_records"
-            self._warn_of_standstill()
         requests, retries = self._requests.counted()
         return ExportedPage(
             number=self._pages,
             items=page.items,
-            usual=page.usual,
-            moments=moments,
             metadata=page.metadata,
-            overhang=window.overhang(time_unit),
-            repaired=page.repaired,
+            repairs=page.repairs,
             bookmark=self._bookmark(paginator.current_value, window, finished=end == "end_date"),
             latest=self._latest,
             requests=requests,
@@ -221,43 +202,12 @@ class Export:
         return ExportedPage(
             number=self._pages,
             items=[],
-            usual=True,
-            moments=[],
-            metadata=_NO_METADATA,
             latest=self._latest,
             requests=requests,
             retries=retries,
             received=_now(),
             end=end,
         )
-
-    def _warn_of_standstill(self) -> None:
-        if self._requests.by_time and self._latest == self._start.latest:
-            self._logger.warning(
-                "%s: `max_records` was reached before anything new: if the API rejects the next "
-                "cursor as well, the next run exports the same records again. Raise `max_records`, "
-                "or lower `lookback_hours`",
-                self._job.stream,
-            )
-
-    def _see(self, fetched: Fetched, moments: list[Any]) -> None:
-        """Take note of the times of a page, and of its application."""
-        latest = _latest(moments, fetched.received)
-        if latest is not None:
-            self._latest = latest if self._latest is None else max(latest, self._latest)
-        application = _application(fetched.page.metadata)
-        if application is None or application == self._application:
-            return
-        if self._application is not None:
-            self._logger.warning(
-                "%s: the events come from the application %s, but the bookmark was made with %s: "
-                "earlier events of the new application are not exported. To export them, run once "
-                "without this state",
-                self._job.stream,
-                printable(application),
-                printable(self._application),
-            )
-        self._application = application
 
     def _bookmark(
         self, cursor: str | None, window: Window, *, finished: bool
@@ -270,32 +220,20 @@ class Export:
         """
         if not cursor or (window and not self._records and self._start.cursor is None):
             return self._unmoved
-        bookmark = Bookmark(cursor, self._latest, self._job.scope, finished, self._application)
+        bookmark = Bookmark(cursor, self._latest, self._job.scope, finished)
         return bookmark.as_state(self._job.replication_key)
 
 
-def _latest(moments: list[Any], received: int) -> int | None:
+def _latest(items: list[dict[str, Any]], name: str, received: int) -> int | None:
     """Return the latest of some times, in milliseconds since the epoch; None without one.
 
     A time later than the moment at which it was received comes from a clock that is wrong: to
     resume from there would skip what really happened until then.
     """
-    with suppress(TypeError):  # not comparable: one is missing
-        latest: int = max(moments, default=received + 1)
-        if times.FIRST_MS <= latest <= received:
-            return latest
-    known = [ms for ms in moments if type(ms) is int and times.FIRST_MS <= ms <= received]
-    return max(known, default=None)
-
-
-def _application(metadata: Raw) -> str | None:
-    """Return which application the metadata of a page names, such as `acme/shop/web`."""
-    try:
-        slugs = msgspec.json.decode(metadata, type=dict[str, Any])
-    except (msgspec.MsgspecError, RecursionError):
-        return None
-    named = [str(slugs.get(name, "")) for name in _SLUGS]
-    return "/".join(named) if any(named) else None
+    known = (times.to_milliseconds(item.get(name)) for item in items)
+    return max(
+        (ms for ms in known if ms is not None and times.FIRST_MS <= ms <= received), default=None
+    )
 
 
 def _now() -> int:

@@ -7,9 +7,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-import msgspec
-from singer_sdk.contrib.msgspec import MsgSpecWriter
-from singer_sdk.singerlib.messages import SchemaMessage, StateMessage
+from singer_sdk.contrib.msgspec import MsgSpecWriter, encoder
 
 from tap_croct.errors import OutputError
 
@@ -31,13 +29,6 @@ that. Each write lets the other thread run, so smaller ones take longer."""
 _WAIT = 0.5  # seconds between two looks at whether a signal arrived while the output is full
 
 
-class _Record(msgspec.Struct, tag="RECORD", tag_field="type", omit_defaults=True, gc=False):
-    stream: msgspec.Raw
-    record: Any
-    version: int | None = None
-    time_extracted: msgspec.Raw | None = None
-
-
 class MessageWriter(MsgSpecWriter):
     """Writes whole lines, whatever interrupts it.
 
@@ -48,16 +39,8 @@ class MessageWriter(MsgSpecWriter):
     def __init__(self) -> None:
         """Create a writer."""
         super().__init__()
-        self._encoder = msgspec.json.Encoder(decimal_format="number")
         self._writing = False
         self._signal: int | None = None
-
-    @override
-    def serialize_message(self, message: Message) -> bytearray:
-        """Encode a message; the SDK would copy all of a schema or state for it."""
-        if isinstance(message, (SchemaMessage, StateMessage)):
-            return bytearray(self._encoder.encode(message) + b"\n")
-        return super().serialize_message(message)
 
     @override
     def write_message(self, message: Message) -> None:
@@ -67,7 +50,7 @@ class MessageWriter(MsgSpecWriter):
     def write_records(
         self,
         stream: str,
-        records: Iterable[object],
+        records: Iterable[dict[str, Any]],
         *,
         version: int | None,
         time_extracted: datetime,
@@ -76,13 +59,14 @@ class MessageWriter(MsgSpecWriter):
 
         Args:
             stream: Name of the stream.
-            records: The records, as dicts or structs; `msgspec.Raw` in them is written as it is.
+            records: The records.
             version: Version of the table, if there is one.
             time_extracted: When the records were received.
         """
-        name, received = (msgspec.Raw(self._encoder.encode(x)) for x in (stream, time_extracted))
-        lines = [_Record(name, record, version, received) for record in records]
-        self._write(self._encoder.encode_lines(lines))
+        more: dict[str, Any] = {} if version is None else {"version": version}
+        more["time_extracted"] = time_extracted.isoformat()
+        lines = [{"type": "RECORD", "stream": stream, "record": r, **more} for r in records]
+        self._write(encoder.encode_lines(lines))
 
     def write_text(self, text: str) -> None:
         """Write lines that are not messages.

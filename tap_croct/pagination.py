@@ -16,7 +16,7 @@ else:
 import msgspec
 
 if TYPE_CHECKING:
-    from tap_croct.decoding import Page
+    from tap_croct.decode import Page
 
 
 class Fetched(msgspec.Struct, frozen=True):
@@ -57,16 +57,16 @@ class CursorPaginator(BaseAPIPaginator["str | None"]):
                 are items.
         """
         self._page_count += 1
-        self._finished = not (page.items and page.nextCursor)
-        if not self._finished and page.nextCursor in {self._value, self._mark}:
+        self._finished = not (page.items and page.next_cursor)
+        if not self._finished and page.next_cursor in {self._value, self._mark}:
             message = (
                 "the API gave back a cursor that was sent before, with items: following it would "
                 "repeat the same pages forever. Please report this to Croct"
             )
             raise FatalAPIError(message)
         if self._page_count & (self._page_count - 1) == 0:
-            self._mark = page.nextCursor
-        self._value = page.nextCursor or self._value
+            self._mark = page.next_cursor
+        self._value = page.next_cursor or self._value
 
     @override
     def get_next(self, response: object) -> str | None:

@@ -6,20 +6,20 @@ import abc
 import math
 import sys
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, ClassVar
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from singer_sdk.exceptions import FatalAPIError
 from singer_sdk.helpers._batch import SDKBatchMessage
-from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 
 from tap_croct.batches import BatchWriter
 from tap_croct.bookmark import BOOKMARK, SCOPE, Bookmark, Scope
 from tap_croct.client import ApiStream
-from tap_croct.errors import InputError, OutputError
+from tap_croct.errors import InputError, OutputError, UnreadableError
 from tap_croct.export import Export, Job
 from tap_croct.progress import LIMIT_REACHED
-from tap_croct.records import RecordPlan, Rules
+from tap_croct.records import Records
 from tap_croct.resume import HOUR
 
 if sys.version_info >= (3, 12):
@@ -45,8 +45,6 @@ class CroctStream(ApiStream, abc.ABC):
     records are written.
     """
 
-    TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE  # records are exported as they are
-
     _tap: Any  # a TapCroct: naming its type would be an import upward
 
     @override
@@ -62,15 +60,12 @@ class CroctStream(ApiStream, abc.ABC):
 
     # What differs between the streams
 
-    kind: ClassVar[str | None] = None
-    """The property that names the kind of a record, if there is one."""
-
-    def complete(self, items: list[Any], page: ExportedPage) -> None:
-        """Add what the API does not send with each item.
+    def enrich(self, record: dict[str, Any], metadata: Any) -> None:
+        """Add what the API does not send with an item.
 
         Args:
-            items: The items of a page, as structs, their times already converted; they are changed.
-            page: The page that they are from.
+            record: The item, its times already converted; it is changed.
+            metadata: Which application the items of its page belong to.
         """
 
     @property
@@ -139,16 +134,18 @@ class CroctStream(ApiStream, abc.ABC):
 
     def _pages(
         self, progress: Progress
-    ) -> Iterator[tuple[ExportedPage, list[tuple[str, list[Any]]]]]:
+    ) -> Iterator[tuple[ExportedPage, list[tuple[str, list[dict[str, Any]]]]]]:
         """Yield each page and its records, by stream; the page after it is on its way by then."""
-        plan = self._plan()
+        records = Records(self, self.own_keys()[0], self.warn_once)
         job = self._job()
         progress.starts(job.start)
         try:
             for page in Export(self, job, self.logger).pages():
                 progress.writes()
                 count = len(page.items)
-                yield page, [*plan.records(page)]
+                for repair in page.repairs:
+                    self.warn_once(repair)
+                yield page, self._records_of(page, records)
                 progress.page(page, count)
             if self._full_table and progress.reason == LIMIT_REACHED:
                 what = "`max_records` was reached, and FULL_TABLE keeps no bookmark"
@@ -158,20 +155,16 @@ class CroctStream(ApiStream, abc.ABC):
             raise
         finally:
             self.requests_session.close()
-            self._tap.unknown |= plan.unknown
+            self._tap.unknown |= records.unknown
 
-    def _plan(self) -> RecordPlan:
-        key = self.own_keys()[0]
-        rules = Rules(
-            self.name, key, self.schema, self.shape, self.kind, self.complete, self.warn_once
-        )
-        return RecordPlan(
-            rules,
-            declared=self.effective_schema["properties"],
-            mask=self.mask,
-            stream_maps=self.stream_maps,
-            settings=self.config,
-        )
+    def _records_of(
+        self, page: ExportedPage, records: Records
+    ) -> list[tuple[str, list[dict[str, Any]]]]:
+        try:
+            return [*records.of(page.items, partial(self.enrich, metadata=page.metadata))]
+        except RecursionError as error:
+            message = f"page {page.number}: a record is nested too deeply"
+            raise UnreadableError(message) from error
 
     def where_it_resumes(self) -> Resume:
         """Return where a run of this stream resumes."""
@@ -190,15 +183,14 @@ class CroctStream(ApiStream, abc.ABC):
             limit=min((limit for limit in limits if limit), default=math.inf),
         )
 
-    def warn_once(self, kind: str, message: str) -> None:
-        """Log a warning, unless one of its kind was logged before.
+    def warn_once(self, message: str) -> None:
+        """Log a warning, unless it was logged before.
 
         Args:
-            kind: What it is about.
             message: What to say; the name of the stream is put before it.
         """
-        if kind not in self._warned:
-            self._warned.add(kind)
+        if message not in self._warned:
+            self._warned.add(message)
             self.logger.warning("%s: %s", self.name, message)
 
     # The bookmark

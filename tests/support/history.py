@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from hypothesis import strategies as st
-from msgspec import Raw
 
 from tap_croct import asking, export
 from tap_croct.bookmark import Bookmark, Scope
-from tap_croct.decoding import Page
+from tap_croct.decode import Page
 from tap_croct.errors import ApiError
 from tap_croct.export import Export, Job
 from tap_croct.inputs import checked_state
@@ -198,10 +197,8 @@ class _Api:
         self.cursors[str(token)] = shown[-1].number if shown else after
         if len(shown) == len(found) and self.ending != "cursor":
             token = None if self.ending == "null" else ""
-        items = [{"id": _raw(record.number), "timestamp": _raw(record.time)} for record in shown]
-        return Page(
-            items=items, usual=False, nextCursor=token, metadata=Raw(b"null"), repaired=False
-        )
+        items = [{"id": record.number, "timestamp": record.time} for record in shown]
+        return Page(items, token)
 
 
 class _Connection:
@@ -246,7 +243,8 @@ class _Life:
                 mistakes.append(f"run {number} ended without {sorted(missing)}")
         except ApiError:
             pass
-        outside = [n for n in self._exported if not _in_scope(self.api.records[n], run)]
+        margin = 999 if self._history.unit == "seconds" else 0
+        outside = [n for n in self._exported if not _in_scope(self.api.records[n], run, margin)]
         return mistakes + [f"run {number} delivered {n} outside of its scope" for n in outside]
 
     def _export(self, run: Run) -> bool:
@@ -256,9 +254,7 @@ class _Life:
         for page in Export(self.api.connection(run), self._job(run), _LOGGER).pages():
             records, state = run.written if page.number == run.killed else (True, True)
             if records:
-                read = [(int(bytes(i["timestamp"])), int(bytes(i["id"]))) for i in page.items]
-                hang = page.overhang
-                self._exported += [n for ms, n in read if hang is None or ms in hang]
+                self._exported += [item["id"] for item in page.items]
                 self._delivered.update(self._exported)
             if records and state and page.bookmark is not None:
                 self._state = dict(page.bookmark)
@@ -285,16 +281,13 @@ class _Life:
         )
 
 
-def _in_scope(record: _Record, run: Run) -> bool:
+def _in_scope(record: _Record, run: Run, margin: int = 0) -> bool:
+    """Tell whether a run should deliver a record; it may deliver more within a margin, in ms."""
     return (
-        (run.start is None or record.time >= run.start)
-        and (run.end is None or record.time < run.end)
+        (run.start is None or record.time >= run.start - margin)
+        and (run.end is None or record.time < run.end + margin)
         and (not run.kinds or record.kind in run.kinds)
     )
-
-
-def _raw(value: int) -> Raw:
-    return Raw(str(value).encode())
 
 
 def histories() -> st.SearchStrategy[History]:

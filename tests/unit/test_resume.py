@@ -153,7 +153,6 @@ def test_what_is_stored_is_read_again() -> None:
         parse(LATEST),
         Scope.of(scope("2026-01-01", types=["b", "a"])),
         finished=True,
-        application="acme/shop/web",
     )
     stored = bookmark.as_state("timestamp")
     assert Bookmark.of(stored) == bookmark
@@ -162,5 +161,4 @@ def test_what_is_stored_is_read_again() -> None:
         "end_date": None,
         "event_types": ["a", "b"],
         "finished": True,
-        "application": "acme/shop/web",
     }

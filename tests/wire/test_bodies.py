@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import socket
 import ssl
 import threading
@@ -18,7 +17,6 @@ import trustme
 from dev.expected import STREAMS, expected_records
 from dev.sandbox import Fault
 from tap_croct.errors import is_problem
-from tap_croct.nesting import deepest_record
 from tap_croct.session import Session
 
 if TYPE_CHECKING:
@@ -204,11 +202,7 @@ def test_a_record_nested_too_deeply(sandbox: Sandbox, tap: Tap, levels: int, new
     ]
     output = tap(sandbox.config())
     assert output.code == 1
-    key = items[7]["sessionId"]
-    assert (
-        f'sessions: page 2: the record items[2] (sessionId "{key}") is nested too deeply'
-        in output.last_line
-    )
+    assert "sessions: page 2: a record is nested too deeply" in output.last_line
     assert len(output.records("sessions")) == 5
     assert output.state["bookmarks"]["sessions"]["cursor"] == "a"
 
@@ -235,33 +229,8 @@ def test_nesting_around_the_limit(sandbox: Sandbox, tap: Tap, levels: int, path:
     if output.code == 0:
         assert deep(levels) in output.stdout.replace("\\", "")
     else:
-        assert re.search(
-            rf'events: page 1: the record items\[1\] \(id "{items[1]["id"]}"\)', output.last_line
-        )
+        assert "events: page 1: a record is nested too deeply" in output.last_line
     assert output.code == 0 or levels >= 900  # how deep a parser goes depends on the interpreter
-
-
-@pytest.mark.parametrize(
-    ("body", "where"),
-    [
-        ('{"items":[%s]}', "the record items[0]"),
-        ('{"items":[{"id":"a"},{"x":"]},{\\"","id":"b","y":%s}]}', 'the record items[1] (id "b")'),
-        ('{"items":[{"y":%s,"id":"\\u001b"}]}', 'the record items[0] (id "\\u001b")'),
-        ('{"items":[{"y":%s,"id":5}]}', "the record items[0]"),
-        ('{"items":[{"z":{"id":"inner"},"y":%s}],"id":"outer"}', "the record items[0]"),
-        (
-            '{"nextCursor":"a","metadata":{"a":[1,2,3]},"items":[{},{"y":%s}]}',
-            "the record items[1]",
-        ),
-        ('{"items":[{"id":"a"}],"metadata":%s}', "the page"),
-        ("%s", "the page"),
-        ("[%s", "the page"),
-        ('"', "the page"),
-        ("", "the page"),
-    ],
-)
-def test_which_record(body: str, where: str) -> None:
-    assert deepest_record(body.replace("%s", deep(50)).encode(), "id") == where
 
 
 @pytest.mark.parametrize(

@@ -195,7 +195,7 @@ def test_half_a_surrogate_pair(
     sandbox.faults = [Fault(status=200, body=json.dumps({"items": [item]}).encode())]
     output = tap(sandbox.config())
     assert output.records("events")[0]["payload"]["name"] == "\ufffd \\ud83d 😀"
-    assert output.stderr.count("half surrogate pairs") == 1
+    assert output.stderr.count("unpaired surrogates") == 1
 
 
 class TestWhatTheSchemaDoesNotKnow:

@@ -249,8 +249,6 @@ def test_more_records_in_the_lookback_than_a_run_may_export(
         reject(sandbox, "events")
         output = tap(config, state=state)
         assert output.code == 0, output.stderr
-        warned = "events: `max_records` was reached before anything new" in output.stderr
-        assert warned == standstill
         state = output.state
         found |= {record["id"] for record in output.records("events")}
     newest = sandbox.world.items("events")[-1]["id"]

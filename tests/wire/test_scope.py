@@ -301,45 +301,6 @@ def test_what_is_remembered(warehouse: Warehouse) -> None:
         "end_date": None,
         "event_types": LARGE,
         "finished": False,
-        "application": "example-outfitters/shop/web-shop",
     }
     assert warehouse.state["bookmarks"]["users"]["scope"]["event_types"] is None
     assert "sandbox-key" not in json.dumps(warehouse.state)
-
-
-def test_another_application(sandbox: Sandbox, tap: Tap, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = tap(sandbox.config())
-    assert "come from the application" not in first.stderr
-    from dev.sandbox.shop import METADATA
-
-    monkeypatch.setattr("dev.sandbox.api.METADATA", {**METADATA, "applicationSlug": "app"})
-    second = tap(sandbox.config(), state=first.state)
-    says = (
-        "events: the events come from the application example-outfitters/shop/app, "
-        "but the bookmark was made with example-outfitters/shop/web-shop"
-    )
-    assert [says in line for line in second.warnings] == [True]
-    assert second.code == 0
-    assert says not in tap(sandbox.config(), state=second.state).stderr
-
-
-def test_a_scope_that_cannot_be_read(sandbox: Sandbox, tap: Tap) -> None:
-    state = {"bookmarks": {"users": {"cursor": "x", "scope": {"start_date": "soon"}}}}
-    output = tap(sandbox.config(), state=state)
-    assert output.code == 1
-    assert "The state of users has a `scope` that cannot be read" in output.last_line
-    assert sandbox.requests == []
-
-
-def test_an_end_date_that_stands_for_never(sandbox: Sandbox, tap: Tap) -> None:
-    """The last microsecond of the calendar, which is past its last whole millisecond."""
-    config = sandbox.config(end_date="9999-12-31T23:59:59.999999Z")
-    output = tap(config)
-    assert output.code == 0, output.stderr
-    for stream in STREAMS:
-        assert output.records(stream) == expected_records(sandbox.world, stream)
-    scope = output.state["bookmarks"]["events"]["scope"]
-    assert scope["end_date"] == "9999-12-31T23:59:59.999Z"
-    again = tap(config, state=output.state)
-    assert again.stderr.count("resumes from the cursor") == 3
-    assert again.counts() == dict.fromkeys(STREAMS, 0)

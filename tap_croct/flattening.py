@@ -1,27 +1,22 @@
-"""Flattening: nested properties become columns, by the SDK's rules, compiled once."""
+"""Flattening: nested properties become columns, by the SDK's rules, with the names remembered."""
 
 from __future__ import annotations
 
-import functools
 import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Raw
-from singer_sdk.helpers._flattening import flatten_key  # the rules for long names
+from singer_sdk.contrib.msgspec import encoder
+from singer_sdk.helpers._flattening import flatten_key  # the SDK's rules for long names
 
-from tap_croct.decoding import encode
-from tap_croct.records.additional import joined
 from tap_croct.schemas import ADDITIONAL
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from singer_sdk.helpers._flattening import FlatteningOptions
+    from singer_sdk.mapper import StreamMap
 
-_NOT_ASCII = re.compile("[^\x00-\x7f]")
-_NULL = Raw(b"null")
-_NESTED = frozenset({dict, list, Raw})
+_NOT_ASCII = re.compile("[^\x00-\x7f]+")
 _MOST_NAMES = 10_000  # that a level remembers: maps with free keys can bring any number
 
 
@@ -34,24 +29,23 @@ class Flattener:
     an object whose columns are missing.
     """
 
-    def __init__(self, columns: Collection[str], options: FlatteningOptions) -> None:
+    def __init__(self, stream_map: StreamMap) -> None:
         """Prepare for a schema.
 
         Args:
-            columns: The columns of the flattened schema.
-            options: Depth, separator and longest name.
+            stream_map: The stream map with the flattened schema, and the options.
         """
         self.without_column: set[str] = set()
         """Names of the columns that the schema would have needed."""
 
-        self._columns = columns
-        self._top = _Level((), columns, options)
+        self._columns: Collection[str] = stream_map.transformed_schema["properties"].keys()
+        self._top = _Level((), self._columns, stream_map.flattening_options)
 
     def __call__(self, record: dict[str, Any]) -> dict[str, Any]:
         """Flatten a record.
 
         Args:
-            record: A record whose objects and lists are decoded.
+            record: A record; it is not changed.
 
         Returns:
             A new record; objects and lists in it are JSON text.
@@ -61,16 +55,32 @@ class Flattener:
         _flatten(record, self._top, flat, rest)
         if rest and ADDITIONAL in self._columns:
             self.without_column.update(rest)
-            flat[ADDITIONAL] = dumps(joined(record.get(ADDITIONAL), rest))
+            flat[ADDITIONAL] = _json_text(join_additional(record.get(ADDITIONAL), rest))
         return flat
+
+
+def join_additional(own: object, moved: dict[str, Any]) -> dict[str, Any]:
+    """Join what is moved into `additionalProperties` with what a record has there itself.
+
+    Args:
+        own: The record's own value.
+        moved: What is moved, by name.
+
+    Returns:
+        The properties of both. An own value that is not an object, or that shares a name with what
+        is moved, is kept whole as the property `additionalProperties`.
+    """
+    if own is None:
+        return moved
+    if not isinstance(own, dict) or not own.keys().isdisjoint(moved):
+        return {ADDITIONAL: own, **moved}
+    return {**own, **moved}
 
 
 class _Level(dict[str, "tuple[str, bool, _Level | None]"]):
     """The properties of one level: name of the column, whether it exists, and the level below."""
 
-    def __init__(
-        self, path: tuple[str, ...], columns: Collection[str], options: FlatteningOptions
-    ) -> None:
+    def __init__(self, path: tuple[str, ...], columns: Collection[str], options: Any) -> None:
         super().__init__()
         self._path = path
         self._columns = columns
@@ -95,29 +105,14 @@ def _flatten(
     for name, child in value.items():
         column, known, below = level[name]
         if known:
-            is_nested = type(child) in _NESTED and (type(child) is not Raw or _is_nested(child))
-            flat[column] = dumps(child) if is_nested else child
-        elif below is not None and type(child) is dict:
+            flat[column] = _json_text(child) if isinstance(child, (dict, list)) else child
+        elif below is not None and isinstance(child, dict):
             _flatten(child, below, flat, rest)
-        elif child is not None and child != _NULL:
+        elif child is not None:
             rest[column] = child
 
 
-def _is_nested(value: Raw) -> bool:
-    """Tell whether a value that no parser takes is an object or a list."""
-    return bytes(value)[:1] in {b"{", b"["}
-
-
-def dumps(value: object) -> str:
-    """Return the JSON text that the SDK would write into a column, in a tenth of its time.
-
-    Args:
-        value: A list or an object.
-    """
-    text = encode(value).decode()
-    return text if text.isascii() else _NOT_ASCII.sub(lambda found: _escaped(found[0]), text)
-
-
-@functools.lru_cache(maxsize=1 << 12)
-def _escaped(character: str) -> str:
-    return json.dumps(character)[1:-1]
+def _json_text(value: object) -> str:
+    """Return the JSON text that the SDK would write into a column."""
+    text = encoder.encode(value).decode()
+    return _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text)

@@ -1,0 +1,111 @@
+"""From the bytes of a response to a page of plain dicts."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import msgspec
+
+from tap_croct.text import no_constant
+
+SURROGATES_REPLACED = "unpaired surrogates are not text: replaced with U+FFFD"
+NUMBERS_AS_TEXT = "numbers that no decimal can hold are exported as text"
+
+_decode = msgspec.json.Decoder(float_hook=Decimal).decode
+_SURROGATE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+)
+_NUL = re.compile(rb"\\(?:(u0000)|.)")
+_INTEGER_DIGITS = 18
+"""How many digits an integer can have to be one in every program; longer ones are decimals."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A response of the API.
+
+    Attributes:
+        items: The items as dicts; numbers with a fraction are `Decimal`, so that each keeps its
+            digits.
+        next_cursor: The cursor to resume from; null or empty at some ends.
+        metadata: Which application the items belong to; it comes with events only.
+        repairs: What had to be changed so that the page could be read, one sentence each.
+    """
+
+    items: list[dict[str, Any]]
+    next_cursor: str | None = None
+    metadata: Any = None
+    repairs: tuple[str, ...] = ()
+
+
+def decode_page(body: bytes, *, replace_nul: bool = False) -> Page:
+    """Decode a response.
+
+    Args:
+        body: The body as it came.
+        replace_nul: Whether to replace NUL characters with U+FFFD, in names and values.
+
+    Raises:
+        ValueError: If it is not valid JSON.
+        TypeError: If it is valid JSON, but not a page.
+        RecursionError: If it is nested deeper than any decoder follows (some 1,000 levels).
+    """
+    body = body.removeprefix(codecs.BOM_UTF8)
+    page = _page(body)
+    if replace_nul and b"\\u0000" in body:
+        clean = _page(_replaced(_NUL, body))
+        return Page(clean.items, page.next_cursor, clean.metadata, clean.repairs)
+    return page
+
+
+def _page(body: bytes) -> Page:
+    repairs: set[str] = set()
+    try:
+        document = _decode(body)
+    except (msgspec.MsgspecError, InvalidOperation):
+        document = _repaired(body, repairs)
+    if not isinstance(document, dict):
+        message = "it is not an object"
+        raise TypeError(message)
+    items, cursor = document.get("items"), document.get("nextCursor")
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        message = (
+            "its `items` are not a list of objects" if "items" in document else "it has no `items`"
+        )
+        raise TypeError(message)
+    if not isinstance(cursor, str | None):
+        message = f"its `nextCursor` is not text, but {json.dumps(cursor, default=str)}"
+        raise TypeError(message)
+    return Page(items, cursor, document.get("metadata"), tuple(sorted(repairs)))
+
+
+def _repaired(body: bytes, repairs: set[str]) -> Any:
+    """Decode what the usual decoder refuses, and collect what had to be changed."""
+
+    def number(text: str) -> Decimal | str:
+        try:
+            return Decimal(text)
+        except InvalidOperation:
+            repairs.add(NUMBERS_AS_TEXT)
+            return text
+
+    def integer(text: str) -> Any:
+        return int(text) if len(text) <= _INTEGER_DIGITS else number(text)
+
+    whole = _replaced(_SURROGATE, body)
+    if whole != body:
+        repairs.add(SURROGATES_REPLACED)
+    return json.loads(
+        whole.decode(), parse_int=integer, parse_float=number, parse_constant=no_constant
+    )
+
+
+def _replaced(escape: re.Pattern[bytes], body: bytes) -> bytes:
+    """Replace the escapes that a pattern's group matches with U+FFFD."""
+    return escape.sub(lambda found: rb"\ufffd" if found[1] else found[0], body)
