@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Mapping
 
-    from tap_croct.pagination import Fetched
+    from tap_croct.client import Fetched
 
 CONFIRM_AFTER = 5.0
 """Seconds after which a request that was rejected is sent again, before the rejection counts."""
@@ -78,7 +78,7 @@ class Requests:
 
         Raises:
             CursorRejectedError: If the API rejects the cursor, twice.
-            UnreadableError: If the page cannot be decoded.
+            RecursionError: If the page is nested too deeply to be decoded.
             ApiError: If the API refuses, or did not answer after all retries.
         """
         try:

@@ -1,32 +1,39 @@
-"""HTTP: how a page is asked for, and what an answer means."""
+"""HTTP: one page ahead, in limited time, with retries; and what a response means."""
 
 from __future__ import annotations
 
 import abc
+import itertools
+import random
 import sys
+import threading
+import time
+from dataclasses import dataclass
 from functools import cached_property
 from http import HTTPStatus
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+import backoff
 import requests
+from singer_sdk import RESTStream
 from singer_sdk.exceptions import FatalAPIError
 from singer_sdk.streams.rest import PageContext
 
-from tap_croct.decode import decode_page
+from tap_croct.decode import Page, decode_page
 from tap_croct.errors import (
     MAX_RETRY_AFTER,
     ApiError,
     RetriableError,
-    UnreadableError,
     describe,
-    final_error,
+    fatal_error,
+    host,
+    is_certificate_error,
+    is_closed,
     is_problem,
     problem,
     retry_after,
 )
-from tap_croct.pagination import Fetched
-from tap_croct.retrying import RetryingStream
-from tap_croct.session import Session
 from tap_croct.text import printable
 
 if sys.version_info >= (3, 12):
@@ -35,32 +42,120 @@ else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Generator, Mapping
 
+    from backoff.types import Details
     from singer_sdk.helpers.types import Context
 
-    from tap_croct.decode import Page
+DEADLINE = 10
+"""How many times its timeout a request may take to its headers, and its body after them."""
+
+LONGEST_PAUSE = 60.0
+"""Seconds between two retries at most, where the API does not ask for more."""
+
+_RETRIABLE = (
+    RetriableError,
+    requests.ConnectionError,
+    requests.Timeout,
+    requests.exceptions.ChunkedEncodingError,
+    requests.exceptions.ContentDecodingError,
+)
 
 
-class ApiStream(RetryingStream, abc.ABC):
+@dataclass(frozen=True)
+class Fetched:
+    """A page, and how it was fetched.
+
+    Attributes:
+        page: The page.
+        requests: How many requests it took: more than one where some were retried.
+        received: When it was received, in milliseconds since the epoch.
+    """
+
+    page: Page
+    requests: int
+    received: int
+
+
+class Session(requests.Session):
+    """A session that does not even look where a redirect leads: it may lead nowhere valid."""
+
+    @override
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Return none: `requests` prepares the next request of a redirect that is not followed."""
+
+
+class Exchange:
+    """A request on its way, in a thread of its own.
+
+    The timeout of `requests` is that of each of its steps: the connection, and every single read.
+    A response that arrives byte by byte would never run into it. The thread is a daemon: it can be
+    abandoned, with its session, if the response never ends.
+    """
+
+    received = 0
+    """When the response was complete, in milliseconds since the epoch."""
+
+    def __init__(self, session: Session, request: requests.PreparedRequest, timeout: float) -> None:
+        """Send a request, without waiting for its response.
+
+        Args:
+            session: Belongs to the thread until the response is complete.
+            request: The request.
+            timeout: Seconds that the connection, or a read, may take.
+        """
+        self._timeout = timeout
+        self._steps: SimpleQueue[Any] = SimpleQueue()
+        threading.Thread(target=self._receive, args=(session, request), daemon=True).start()
+
+    def response(self) -> requests.Response:
+        """Wait for the response, with its whole body.
+
+        Raises:
+            requests.Timeout: If the headers, or the body, take longer than ten timeouts.
+            requests.RequestException: If the request fails.
+        """
+        self._next_step("headers")
+        response: requests.Response = self._next_step("body")
+        return response
+
+    def _receive(self, session: Session, request: requests.PreparedRequest) -> None:
+        try:
+            response = session.send(
+                request, timeout=self._timeout, allow_redirects=False, stream=True
+            )
+            self._steps.put(response)
+            _ = response.content  # reads it
+            self.received = _now()
+            self._steps.put(response)
+        except (MemoryError, OverflowError, ValueError) as error:  # absurd lengths, odd headers
+            self._steps.put(requests.ConnectionError(error, request=request))
+        except BaseException as error:  # noqa: BLE001 - all, to raise them where one waits
+            self._steps.put(error)
+
+    def _next_step(self, what: str) -> Any:
+        seconds = DEADLINE * self._timeout
+        try:
+            step = self._steps.get(timeout=seconds)
+        except Empty:
+            message = f"the {what} took longer than {seconds:g} s"
+            raise requests.ReadTimeout(message) from None
+        try:
+            if isinstance(step, BaseException):
+                raise step
+            return step
+        finally:
+            del step  # the traceback of an error holds this frame, and whole pages in those above
+
+
+class ApiStream(RESTStream["str | None"], abc.ABC):
     """A stream as an endpoint of the Export API: `fetch` asks for one of its pages."""
-
-    allow_redirects = False  # the key would go with them
-    _LOG_REQUEST_METRICS = False  # a line a page; `Progress` says it every ten seconds instead
-
-    _prefetched: tuple[str | None, Mapping[str, int], requests.PreparedRequest] | None = None
-    """The page that `prefetch` asked for, and its request."""
-
-    _request_of_all: requests.PreparedRequest | None = None
-    """What all requests share: preparing each from nothing takes three times as long."""
 
     longest_wait: float = MAX_RETRY_AFTER
     """Seconds that the API can ask to wait before a retry; the run fails beyond it."""
 
-    @classmethod
-    def own_keys(cls) -> tuple[str, str]:
-        """Return the primary key and the replication key, whatever a catalog says."""
-        return cls.primary_keys[0], str(cls.replication_key)  # type: ignore[index]
+    _session: Session | None = None
+    _pending: tuple[str | None, Mapping[str, int], Exchange] | None = None
 
     # Requests
 
@@ -72,19 +167,9 @@ class ApiStream(RetryingStream, abc.ABC):
 
     @property
     @override
-    def authenticator(self) -> Callable[[requests.PreparedRequest], requests.PreparedRequest]:
-        """Sends the key as `X-Api-Key`; the SDK's own class would rebuild the URL, too."""
-        return self._authenticate
-
-    def _authenticate(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["X-Api-Key"] = self.config["api_key"]
-        return request
-
-    @property
-    @override
     def http_headers(self) -> dict[str, str]:
-        """Headers of every request, besides the key."""
-        return {"Accept": "application/json"}
+        """Headers of every request, the key among them."""
+        return {"Accept": "application/json", "X-Api-Key": self.config["api_key"]}
 
     @cached_property
     @override
@@ -94,21 +179,16 @@ class ApiStream(RetryingStream, abc.ABC):
 
     @property
     @override
-    def timeout(self) -> float:  # type: ignore[override]
-        """Seconds to wait for an answer."""
-        return float(self.config["request_timeout"])
-
-    @cached_property
-    @override
     def requests_session(self) -> Session:
-        """A session with deadlines, which sends plain HTTP through no proxy."""
-        session = Session()
-        # A proxy from the environment would get a request to `http://localhost`, key and all.
-        session.trust_env = self.url_base.startswith("https:")
-        # Set per session, because the SDK sends in a way that skips REQUESTS_CA_BUNDLE.
-        settings = session.merge_environment_settings(self.url_base, {}, None, None, None)
-        session.verify = settings["verify"]
-        return session
+        """A session that sends plain HTTP through no proxy."""
+        if self._session is None:
+            self._session = Session()
+            # A proxy from the environment would get a request to `http://localhost`, key and all.
+            self._session.trust_env = self.url_base.startswith("https:")
+            # Prepared requests skip REQUESTS_CA_BUNDLE, unless the session has it.
+            settings = self._session.merge_environment_settings(self.url_base, {}, None, None, None)
+            self._session.verify = settings["verify"]
+        return self._session
 
     @override
     def get_url_params(
@@ -124,11 +204,7 @@ class ApiStream(RetryingStream, abc.ABC):
             cursor: As `fetch` will be given it.
             params: Likewise.
         """
-        prepared = self._prepared(cursor, params)
-        self._prefetched = cursor, params, prepared
-        self.requests_session.begin(
-            prepared, timeout=self.timeout, allow_redirects=self.allow_redirects
-        )
+        self._pending = cursor, params, self._send(cursor, params)
 
     def fetch(self, cursor: str | None, params: Mapping[str, int]) -> Fetched:
         """Fetch a page, with retries.
@@ -138,95 +214,141 @@ class ApiStream(RetryingStream, abc.ABC):
             params: The window, and whatever else should differ from the usual request.
 
         Raises:
-            UnreadableError: If the page cannot be decoded.
             ApiError: If the API refuses, or did not answer after all retries.
+            RecursionError: If the page is nested too deeply to be decoded.
         """
-        if self._prefetched is not None and self._prefetched[:2] == (cursor, params):
-            prepared = self._prefetched[2]
-        else:
-            prepared = self._prepared(cursor, params)
-        self._prefetched = None
         sent = 0
 
-        def send() -> Page:
+        def attempt() -> Fetched:
             nonlocal sent
             sent += 1
-            return self._parse(self._request(prepared, None))
+            exchange = self._take_pending(cursor, params) or self._send(cursor, params)
+            try:
+                response = exchange.response()
+            except requests.Timeout:
+                self.close()
+                raise
+            _check(response, self.longest_wait)
+            return Fetched(self._page(response), sent, exchange.received)
 
+        retrying = backoff.on_exception(
+            pauses,
+            _RETRIABLE,
+            max_tries=self.config["max_retries"] + 1,
+            giveup=is_certificate_error,
+            on_backoff=self._log_retry,
+            jitter=None,
+            logger=None,
+        )
         try:
-            page = self.retried(send)
+            fetched: Fetched = retrying(attempt)()
         except FatalAPIError:
             raise
         except (RetriableError, requests.RequestException) as error:
             retries = "1 retry" if sent == 2 else f"{sent - 1} retries"  # noqa: PLR2004
             tried = f" (after {retries})" if sent > 1 else ""
             message = (
-                f"{describe(error, self.host)}{tried}. Check `api_url` and the network, "
+                f"{describe(error, host(self.url_base))}{tried}. Check `api_url` and the network, "
                 "or run again: the export resumes where it stopped"
             )
             raise ApiError(message) from error
-        return Fetched(page, sent, self.requests_session.received)
+        return fetched
 
-    def _prepared(self, cursor: str | None, params: Mapping[str, int]) -> requests.PreparedRequest:
+    def close(self) -> None:
+        """Close the connection; the next request opens another."""
+        if self._session is not None:
+            self._session.close()
+        self._session = self._pending = None
+
+    def _take_pending(self, cursor: str | None, params: Mapping[str, int]) -> Exchange | None:
+        """Return the request that was sent for a page; another one is left to its thread."""
+        pending, self._pending = self._pending, None
+        if pending is not None and pending[:2] != (cursor, params):
+            self.close()
+            return None
+        return pending[2] if pending else None
+
+    def _send(self, cursor: str | None, params: Mapping[str, int]) -> Exchange:
         request = self.get_http_request(page=PageContext(None, cursor))
-        request.params.update(params)
-        if self._request_of_all is None:
-            self._request_of_all = self.build_prepared_request(
-                method=request.method, url=request.url, headers=request.headers
-            )
-        prepared = self._request_of_all.copy()
-        prepared.url = f"{prepared.url}?{request.encode_params()}"
-        if self.requests_session.cookies:
-            prepared.prepare_cookies(self.requests_session.cookies)
-        return prepared
+        prepared = self.build_prepared_request(
+            method=request.method,
+            url=request.url,
+            params={**request.params, **params},
+            headers=request.headers,
+        )
+        return Exchange(self.requests_session, prepared, float(self.config["request_timeout"]))
+
+    def _log_retry(self, details: Details) -> None:
+        self.logger.warning(
+            "%s: %s; retry %d of %d in %.1f s",
+            self.name,
+            describe(details["exception"], host(self.url_base)),
+            details["tries"],
+            self.config["max_retries"],
+            details["wait"],
+        )
 
     # Responses
 
-    @override
-    def validate_response(self, response: requests.Response) -> None:
-        """Tell what to retry from what is fatal.
-
-        Raises:
-            RetriableError: For 408, 429 and all 5xx, and for every 4xx that is not a problem of
-                the API: some gateway on the way gave it.
-            ApiError: For everything else but success.
-        """
-        status = response.status_code
-        if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
-            return
-        gateway = status >= HTTPStatus.BAD_REQUEST and not is_problem(response.content)
-        if gateway or status in {408, 429} or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            wait = retry_after(response)
-            what = problem(response)
-            if wait is None or wait <= self.longest_wait:
-                raise RetriableError(what, wait)
-            message = (
-                f"{what}. The API asks to wait {wait:,.0f} s, "
-                f"more than {self.longest_wait} s: run again later"
-            )
-            raise ApiError(message, status)
-        raise final_error(response)
-
-    def _parse(self, response: requests.Response) -> Page:
+    def _page(self, response: requests.Response) -> Page:
         """Decode a response.
 
         Raises:
             RetriableError: If the body of a 200 is not JSON: cut short, or a gateway's page.
-            UnreadableError: If it is nested too deeply.
             ApiError: If it is not a page. Success without items is an error.
+            RecursionError: If it is nested too deeply.
         """
         body = response.content
         try:
             return decode_page(body, replace_nul=self.config["replace_nul_characters"])
         except TypeError as error:
             reason = f"The response is not a page of records: {printable(error)}"
-            raise final_error(response, reason) from error
-        except RecursionError as error:
-            message = "a record is nested too deeply to be read. Please report this to Croct"
-            raise UnreadableError(message, response.status_code) from error
+            raise fatal_error(response, reason) from error
         except ValueError as error:
             reason = f"The body of {len(body):,} bytes is not valid JSON ({printable(error)})"
             if response.status_code != HTTPStatus.OK:
-                raise final_error(response, reason) from error
-            msg = f"{problem(response)}. {reason}"
-            raise RetriableError(msg) from error
+                raise fatal_error(response, reason) from error
+            message = f"{problem(response)}. {reason}"
+            raise RetriableError(message) from error
+
+
+def _check(response: requests.Response, longest_wait: float) -> None:
+    """Tell what to retry from what is fatal.
+
+    Raises:
+        RetriableError: For 408, 429 and all 5xx, and for every 4xx that is not a problem of the
+            API: some gateway on the way gave it.
+        ApiError: For everything else but success.
+    """
+    status = response.status_code
+    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        return
+    gateway = status >= HTTPStatus.BAD_REQUEST and not is_problem(response.content)
+    if not gateway and status not in {408, 429} and status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise fatal_error(response)
+    wait = retry_after(response)
+    if wait is None or wait <= longest_wait:
+        raise RetriableError(problem(response), wait)
+    message = (
+        f"{problem(response)}. The API asks to wait {wait:,.0f} s, "
+        f"more than {longest_wait} s: run again later"
+    )
+    raise ApiError(message, status)
+
+
+def pauses() -> Generator[float, Any, None]:
+    """Yield pauses in seconds: what the API asks for, else growing and jittered ones.
+
+    None after the first failure if the connection was closed: an open one that is used again may
+    be closed at that very moment.
+    """
+    error = yield 0.0
+    for attempt in itertools.count():
+        pause = min(2.0 ** min(attempt, 10), LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+        if attempt == 0 and is_closed(error):
+            pause = 0.0
+        error = yield getattr(error, "retry_after", None) or pause
+
+
+def _now() -> int:
+    return int(time.time() * 1000)

@@ -65,10 +65,6 @@ class CursorRejectedError(ApiError):
     """The API no longer accepts the cursor that it once gave."""
 
 
-class UnreadableError(ApiError):
-    """A page or a record that no decoder can read."""
-
-
 class RetriableError(RetriableAPIError):
     """A failure that a retry may overcome."""
 
@@ -83,7 +79,7 @@ class RetriableError(RetriableAPIError):
         self.retry_after = retry_after
 
 
-def final_error(response: requests.Response, reason: str = "") -> ApiError:
+def fatal_error(response: requests.Response, reason: str = "") -> ApiError:
     """Say what is wrong with a response, and what to do about it.
 
     Args:
@@ -95,6 +91,17 @@ def final_error(response: requests.Response, reason: str = "") -> ApiError:
     """
     parts = [problem(response), reason, _advice(response)]
     return ApiError(". ".join(part for part in parts if part), response.status_code)
+
+
+def nested_too_deeply(page: int) -> ApiError:
+    """Return the error for a page that neither decoder nor encoder can follow.
+
+    Args:
+        page: Its number in the run.
+    """
+    return ApiError(
+        f"page {page}: a record is nested too deeply to be read. Please report this to Croct"
+    )
 
 
 def _advice(response: requests.Response) -> str:

@@ -11,7 +11,7 @@ from singer_sdk.exceptions import FatalAPIError
 from tap_croct import resume, times
 from tap_croct.asking import Requests
 from tap_croct.bookmark import Bookmark
-from tap_croct.errors import ApiError, CursorRejectedError, UnreadableError
+from tap_croct.errors import ApiError, CursorRejectedError, nested_too_deeply
 from tap_croct.pagination import CursorPaginator
 
 if TYPE_CHECKING:
@@ -166,9 +166,8 @@ class Export:
         self._pages += 1
         try:
             fetched = self._requests.page(paginator.current_value, window.params(time_unit))
-        except UnreadableError as error:
-            message = f"page {self._pages}: {error}"
-            raise UnreadableError(message, error.status) from error
+        except RecursionError as error:
+            raise nested_too_deeply(self._pages) from error
         page = fetched.page
         paginator.advance(page)
         self._records += len(page.items)

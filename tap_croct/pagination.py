@@ -13,24 +13,8 @@ if sys.version_info >= (3, 12):
 else:
     from typing_extensions import override
 
-import msgspec
-
 if TYPE_CHECKING:
     from tap_croct.decode import Page
-
-
-class Fetched(msgspec.Struct, frozen=True):
-    """A page, and how it was fetched.
-
-    Attributes:
-        page: The page.
-        requests: How many requests it took: more than one where some were retried.
-        received: When it was received, in milliseconds since the epoch.
-    """
-
-    page: Page
-    requests: int
-    received: int
 
 
 class CursorPaginator(BaseAPIPaginator["str | None"]):

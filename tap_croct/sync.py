@@ -16,7 +16,7 @@ from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from tap_croct.batches import BatchWriter
 from tap_croct.bookmark import BOOKMARK, SCOPE, Bookmark, Scope
 from tap_croct.client import ApiStream
-from tap_croct.errors import InputError, OutputError, UnreadableError
+from tap_croct.errors import InputError, OutputError, nested_too_deeply
 from tap_croct.export import Export, Job
 from tap_croct.progress import LIMIT_REACHED
 from tap_croct.records import Records
@@ -60,6 +60,11 @@ class CroctStream(ApiStream, abc.ABC):
 
     # What differs between the streams
 
+    @classmethod
+    def own_keys(cls) -> tuple[str, str]:
+        """Return the primary key and the replication key, whatever a catalog says."""
+        return cls.primary_keys[0], str(cls.replication_key)  # type: ignore[index]
+
     def enrich(self, record: dict[str, Any], metadata: Any) -> None:
         """Add what the API does not send with an item.
 
@@ -86,9 +91,12 @@ class CroctStream(ApiStream, abc.ABC):
             for page, by_stream in self._pages(progress):
                 received = datetime.fromtimestamp(page.received / 1000, timezone.utc)
                 for name, records in by_stream:
-                    self._tap.message_writer.write_records(
-                        name, records, version=self._stream_version, time_extracted=received
-                    )
+                    try:
+                        self._tap.message_writer.write_records(
+                            name, records, version=self._stream_version, time_extracted=received
+                        )
+                    except RecursionError as error:
+                        raise nested_too_deeply(page.number) from error
                     counter.increment(len(records))
                 self._move_bookmark(page)
                 self._write_state()
@@ -154,7 +162,7 @@ class CroctStream(ApiStream, abc.ABC):
             error.args = (f"{self.name}: {error}",)
             raise
         finally:
-            self.requests_session.close()
+            self.close()
             self._tap.unknown |= records.unknown
 
     def _records_of(
@@ -163,8 +171,7 @@ class CroctStream(ApiStream, abc.ABC):
         try:
             return [*records.of(page.items, partial(self.enrich, metadata=page.metadata))]
         except RecursionError as error:
-            message = f"page {page.number}: a record is nested too deeply"
-            raise UnreadableError(message) from error
+            raise nested_too_deeply(page.number) from error
 
     def where_it_resumes(self) -> Resume:
         """Return where a run of this stream resumes."""

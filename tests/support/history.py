@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 
 from tap_croct import asking, export
 from tap_croct.bookmark import Bookmark, Scope
+from tap_croct.client import Fetched
 from tap_croct.decode import Page
 from tap_croct.errors import ApiError
 from tap_croct.export import Export, Job
 from tap_croct.inputs import checked_state
-from tap_croct.pagination import Fetched
 from tap_croct.resume import HOUR
 from tap_croct.times import to_rfc3339
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import requests
 from requests.exceptions import ProxyError, SSLError
 
+from tap_croct.client import pauses
 from tap_croct.errors import RetriableError, describe
-from tap_croct.tap import TapCroct
 
 
 class TestPauses:
@@ -17,8 +15,7 @@ class TestPauses:
 
     @staticmethod
     def pauses(*errors: object) -> list[float]:
-        stream: Any = TapCroct(config={"api_key": "k"}).streams["events"]
-        generator = stream.backoff_wait_generator()
+        generator = pauses()
         next(generator)
         return [generator.send(error) for error in errors]
 

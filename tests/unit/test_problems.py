@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from tap_croct.errors import describe, final_error, problem, retry_after
+from tap_croct.errors import describe, fatal_error, problem, retry_after
 
 URL = "https://api.croct.io:8443/export/events"
 
@@ -92,7 +92,7 @@ def test_problems(body: Any, says: str) -> None:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     answer = response(400, "Bad Request", data)
     assert problem(answer) == says
-    assert str(final_error(answer)).startswith(says)
+    assert str(fatal_error(answer)).startswith(says)
 
 
 def test_an_odd_reason() -> None:
@@ -114,13 +114,13 @@ def test_an_odd_reason() -> None:
     ],
 )
 def test_advice(answer: requests.Response, says: str) -> None:
-    assert says in str(final_error(answer))
+    assert says in str(fatal_error(answer))
 
 
 @pytest.mark.parametrize("status", [400, 404])
 def test_a_rejected_cursor_is_not_explained_by_a_setting(status: int) -> None:
     url = f"{URL}?pageSize=10&cursor=abc&start=5"
-    text = str(final_error(response(status, url=url)))
+    text = str(fatal_error(response(status, url=url)))
     assert "start_date" not in text
     if status == 400:
         assert "continued from a cursor" in text

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import json
 import socket
-import ssl
 import threading
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import requests
-import trustme
 
 from dev.expected import STREAMS, expected_records
 from dev.sandbox import Fault
 from tap_croct.errors import is_problem
-from tap_croct.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from dev.running import Output
     from dev.sandbox import Sandbox
@@ -40,7 +35,7 @@ TIMEOUT = 4.0
 @pytest.fixture
 def _two_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Headers may take two seconds, and a body another two: half a timeout each, not ten."""
-    monkeypatch.setattr("tap_croct.session._LONGEST", 2 / TIMEOUT)
+    monkeypatch.setattr("tap_croct.client.DEADLINE", 2 / TIMEOUT)
 
 
 class Dripping:
@@ -52,22 +47,18 @@ class Dripping:
         head: bytes,
         drop: bytes,
         *,
-        tls: ssl.SSLContext | None = None,
         pause: float = 0.0,
     ) -> None:
         """Listen."""
         self._server = socket.create_server(("127.0.0.1", 0))
         self._port = sandbox.server.server_address[1]
-        self._head, self._drop, self._tls, self._pause = head, drop, tls, pause
-        scheme = "https" if tls else "http"
-        self.url = f"{scheme}://127.0.0.1:{self._server.getsockname()[1]}/export"
+        self._head, self._drop, self._pause = head, drop, pause
+        self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}/export"
         self.hung_up = threading.Event()
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self) -> None:
         client, _ = self._server.accept()
-        if self._tls:
-            client = self._tls.wrap_socket(client, server_side=True)
         client.recv(65536)
         threading.Thread(target=self._drip, args=[client], daemon=True).start()
         while True:
@@ -109,40 +100,6 @@ def test_a_body_that_drips(
     assert output.stderr.count("no answer from") == 1
     for stream in STREAMS:
         assert output.records(stream) == expected_records(sandbox.world, stream)
-
-
-@pytest.mark.usefixtures("_two_seconds")
-@pytest.mark.slow
-@pytest.mark.parametrize("scheme", ["http", "https"])
-@pytest.mark.parametrize(
-    ("head", "drop"), [(PLAIN, b" "), (CHUNKED, b"1\r\n \r\n"), (ENDLESS, b" ")]
-)
-def test_a_body_that_drips_is_hung_up_on(
-    sandbox: Sandbox, head: bytes, drop: bytes, scheme: str, tmp_path: Path
-) -> None:
-    authority, tls = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("127.0.0.1").configure_cert(tls)
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    api = Dripping(sandbox, head, drop, tls=tls if scheme == "https" else None)
-    with pytest.raises(requests.ReadTimeout, match="the body took longer than 2 s"):
-        Session().get(api.url, timeout=TIMEOUT, verify=str(tmp_path / "ca.pem"))
-    assert api.hung_up.wait(10)
-
-
-@pytest.mark.usefixtures("_two_seconds")
-@pytest.mark.slow
-def test_headers_that_end_too_late_are_hung_up_on(sandbox: Sandbox) -> None:
-    api = Dripping(sandbox, PLAIN, b" ", pause=0.1)
-    with pytest.raises(requests.ReadTimeout, match="the headers took longer than 2 s"):
-        Session().get(api.url, timeout=TIMEOUT)
-    assert api.hung_up.wait(10)
-
-
-def test_how_long_a_request_may_take(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ten timeouts to its headers, and ten more for its body."""
-    monkeypatch.setattr("tap_croct.session._Answer.complete", lambda *_: False)
-    with pytest.raises(requests.ReadTimeout, match="took longer than 70 s"):
-        Session().get(sandbox.url, timeout=7)
 
 
 @pytest.mark.usefixtures("_two_seconds")

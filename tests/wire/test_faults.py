@@ -68,7 +68,7 @@ def test_nothing_is_kept_of_a_failed_request(
     sandbox: Sandbox, tap: Tap, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     """Without waiting for the garbage collector: pages are large, and it looks at objects' number."""
-    monkeypatch.setattr("tap_croct.retrying._LONGEST_PAUSE", 0.001)
+    monkeypatch.setattr("tap_croct.client.LONGEST_PAUSE", 0.001)
     fault = Fault(kind, seconds=2, status=503, times=-1)
     fault.when = lambda request: len(sandbox.requests) % 2 == 0 and fault.seen < 6
     sandbox.faults = [fault]

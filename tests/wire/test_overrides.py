@@ -19,7 +19,7 @@ from singer_sdk.contrib.msgspec import MsgSpecWriter
 from singer_sdk.pagination import BaseAPIPaginator
 
 from dev.sandbox import Fault
-from tap_croct import client, pagination, retrying, streams, sync, tap
+from tap_croct import client, pagination, streams, sync, tap
 from tap_croct.messages import MessageWriter
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from dev.sandbox import Sandbox
 
 PAIRS: list[tuple[type, type]] = [
-    (retrying.RetryingStream, RESTStream),
     (client.ApiStream, RESTStream),
     (sync.CroctStream, RESTStream),
     (streams.Events, RESTStream),
