@@ -5,10 +5,10 @@ from __future__ import annotations
 import abc
 import itertools
 import random
+import ssl
 import sys
 import threading
-import time
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cached_property
 from http import HTTPStatus
 from queue import Empty, SimpleQueue
@@ -20,21 +20,11 @@ from singer_sdk import RESTStream
 from singer_sdk.exceptions import FatalAPIError
 from singer_sdk.streams.rest import PageContext
 
+from tap_croct import errors
 from tap_croct.decode import Page, decode_page
-from tap_croct.errors import (
-    MAX_RETRY_AFTER,
-    ApiError,
-    RetriableError,
-    describe,
-    fatal_error,
-    host,
-    is_certificate_error,
-    is_closed,
-    is_problem,
-    problem,
-    retry_after,
-)
-from tap_croct.text import printable
+from tap_croct.errors import MAX_RETRY_AFTER, ApiError, RetriableError
+from tap_croct.text import counted, printable
+from tap_croct.times import now
 
 if sys.version_info >= (3, 12):
     from typing import override
@@ -60,21 +50,6 @@ _RETRIABLE = (
     requests.exceptions.ChunkedEncodingError,
     requests.exceptions.ContentDecodingError,
 )
-
-
-@dataclass(frozen=True)
-class Fetched:
-    """A page, and how it was fetched.
-
-    Attributes:
-        page: The page.
-        requests: How many requests it took: more than one where some were retried.
-        received: When it was received, in milliseconds since the epoch.
-    """
-
-    page: Page
-    requests: int
-    received: int
 
 
 class Session(requests.Session):
@@ -126,7 +101,7 @@ class Exchange:
             )
             self._steps.put(response)
             _ = response.content  # reads it
-            self.received = _now()
+            self.received = now()
             self._steps.put(response)
         except (MemoryError, OverflowError, ValueError) as error:  # absurd lengths, odd headers
             self._steps.put(requests.ConnectionError(error, request=request))
@@ -154,10 +129,14 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
     longest_wait: float = MAX_RETRY_AFTER
     """Seconds that the API can ask to wait before a retry; the run fails beyond it."""
 
+    requests_sent = 0
+    """How many requests were sent, retries included."""
+
+    retries = 0
+    """How many of them were retries."""
+
     _session: Session | None = None
     _pending: tuple[str | None, Mapping[str, int], Exchange] | None = None
-
-    # Requests
 
     @property
     @override
@@ -206,7 +185,7 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
         """
         self._pending = cursor, params, self._send(cursor, params)
 
-    def fetch(self, cursor: str | None, params: Mapping[str, int]) -> Fetched:
+    def fetch(self, cursor: str | None, params: Mapping[str, int]) -> Page:
         """Fetch a page, with retries.
 
         Args:
@@ -219,40 +198,40 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
         """
         sent = 0
 
-        def attempt() -> Fetched:
+        def attempt() -> Page:
             nonlocal sent
             sent += 1
+            self.requests_sent += 1
             exchange = self._take_pending(cursor, params) or self._send(cursor, params)
             try:
                 response = exchange.response()
             except requests.Timeout:
                 self.close()
                 raise
-            _check(response, self.longest_wait)
-            return Fetched(self._page(response), sent, exchange.received)
+            errors.check(response, self.longest_wait)
+            return replace(self._page(response), received=exchange.received)
 
         retrying = backoff.on_exception(
             pauses,
             _RETRIABLE,
             max_tries=self.config["max_retries"] + 1,
-            giveup=is_certificate_error,
+            giveup=lambda error: errors.is_caused_by(error, ssl.SSLCertVerificationError),
             on_backoff=self._log_retry,
             jitter=None,
             logger=None,
         )
         try:
-            fetched: Fetched = retrying(attempt)()
+            page: Page = retrying(attempt)()
         except FatalAPIError:
             raise
         except (RetriableError, requests.RequestException) as error:
-            retries = "1 retry" if sent == 2 else f"{sent - 1} retries"  # noqa: PLR2004
-            tried = f" (after {retries})" if sent > 1 else ""
+            tried = f" (after {counted(sent - 1, 'retry')})" if sent > 1 else ""
             message = (
-                f"{describe(error, host(self.url_base))}{tried}. Check `api_url` and the network, "
-                "or run again: the export resumes where it stopped"
+                f"{self._describe(error)}{tried}. Check `api_url` and the network, or run again: "
+                "the export resumes where it stopped"
             )
             raise ApiError(message) from error
-        return fetched
+        return page
 
     def close(self) -> None:
         """Close the connection; the next request opens another."""
@@ -279,16 +258,18 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
         return Exchange(self.requests_session, prepared, float(self.config["request_timeout"]))
 
     def _log_retry(self, details: Details) -> None:
+        self.retries += 1
         self.logger.warning(
             "%s: %s; retry %d of %d in %.1f s",
             self.name,
-            describe(details["exception"], host(self.url_base)),
+            self._describe(details["exception"]),
             details["tries"],
             self.config["max_retries"],
             details["wait"],
         )
 
-    # Responses
+    def _describe(self, error: Exception) -> str:
+        return errors.describe(error, errors.host(self.url_base))
 
     def _page(self, response: requests.Response) -> Page:
         """Decode a response.
@@ -303,37 +284,13 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
             return decode_page(body, replace_nul=self.config["replace_nul_characters"])
         except TypeError as error:
             reason = f"The response is not a page of records: {printable(error)}"
-            raise fatal_error(response, reason) from error
+            raise errors.fatal_error(response, reason) from error
         except ValueError as error:
             reason = f"The body of {len(body):,} bytes is not valid JSON ({printable(error)})"
             if response.status_code != HTTPStatus.OK:
-                raise fatal_error(response, reason) from error
-            message = f"{problem(response)}. {reason}"
+                raise errors.fatal_error(response, reason) from error
+            message = f"{errors.problem(response)}. {reason}"
             raise RetriableError(message) from error
-
-
-def _check(response: requests.Response, longest_wait: float) -> None:
-    """Tell what to retry from what is fatal.
-
-    Raises:
-        RetriableError: For 408, 429 and all 5xx, and for every 4xx that is not a problem of the
-            API: some gateway on the way gave it.
-        ApiError: For everything else but success.
-    """
-    status = response.status_code
-    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
-        return
-    gateway = status >= HTTPStatus.BAD_REQUEST and not is_problem(response.content)
-    if not gateway and status not in {408, 429} and status < HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise fatal_error(response)
-    wait = retry_after(response)
-    if wait is None or wait <= longest_wait:
-        raise RetriableError(problem(response), wait)
-    message = (
-        f"{problem(response)}. The API asks to wait {wait:,.0f} s, "
-        f"more than {longest_wait} s: run again later"
-    )
-    raise ApiError(message, status)
 
 
 def pauses() -> Generator[float, Any, None]:
@@ -345,10 +302,6 @@ def pauses() -> Generator[float, Any, None]:
     error = yield 0.0
     for attempt in itertools.count():
         pause = min(2.0 ** min(attempt, 10), LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
-        if attempt == 0 and is_closed(error):
+        if attempt == 0 and errors.is_caused_by(error, ConnectionResetError, BrokenPipeError):
             pause = 0.0
         error = yield getattr(error, "retry_after", None) or pause
-
-
-def _now() -> int:
-    return int(time.time() * 1000)

@@ -36,12 +36,14 @@ class Page:
         next_cursor: The cursor to resume from; null or empty at some ends.
         metadata: Which application the items belong to; it comes with events only.
         repairs: What had to be changed so that the page could be read, one sentence each.
+        received: When it was received, in milliseconds since the epoch; 0 if nobody says.
     """
 
     items: list[dict[str, Any]]
     next_cursor: str | None = None
     metadata: Any = None
     repairs: tuple[str, ...] = ()
+    received: int = 0
 
 
 def decode_page(body: bytes, *, replace_nul: bool = False) -> Page:

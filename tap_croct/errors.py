@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import email.utils
 import json
-import ssl
 from datetime import datetime, timezone
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-import msgspec
 from requests.exceptions import ProxyError, SSLError, Timeout
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError, SingerSDKError
 
@@ -36,7 +34,6 @@ _ADVICE = {
 }
 _NO_TLS = ("WRONG_VERSION_NUMBER", "wrong version number", "record layer failure")
 _REPORT = "Please report this if it happens again"
-_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class InputError(SingerSDKError):
@@ -59,10 +56,6 @@ class ApiError(FatalAPIError):
         """
         super().__init__(message)
         self.status = status
-
-
-class CursorRejectedError(ApiError):
-    """The API no longer accepts the cursor that it once gave."""
 
 
 class RetriableError(RetriableAPIError):
@@ -117,16 +110,33 @@ def _advice(response: requests.Response) -> str:
     return _ADVICE.get(status, _REPORT)
 
 
-def is_problem(body: bytes) -> bool:
-    """Tell whether a body is a problem document (RFC 9457), as the API sends them.
+def check(response: requests.Response, longest_wait: float) -> None:
+    """Tell what to retry from what is fatal.
 
     Args:
-        body: The body of an error, whatever it is.
+        response: A response, with its body.
+        longest_wait: Seconds that the API can ask to wait before a retry.
+
+    Raises:
+        RetriableError: For 408, 429 and all 5xx, and for every 4xx that is not a problem of the
+            API: some gateway on the way gave it.
+        ApiError: For everything else but success.
     """
-    try:
-        return not _object(body).keys().isdisjoint(("title", "type"))
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return False
+    status = response.status_code
+    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        return
+    from_api = not _details(response).keys().isdisjoint(("title", "type"))
+    gateway = status >= HTTPStatus.BAD_REQUEST and not from_api
+    if not gateway and status not in {408, 429} and status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise fatal_error(response)
+    wait = retry_after(response)
+    if wait is None or wait <= longest_wait:
+        raise RetriableError(problem(response), wait)
+    message = (
+        f"{problem(response)}. The API asks to wait {wait:,.0f} s, "
+        f"more than {longest_wait} s: run again later"
+    )
+    raise ApiError(message, status)
 
 
 def problem(response: requests.Response) -> str:
@@ -144,12 +154,7 @@ def problem(response: requests.Response) -> str:
     head = printable(f"{response.status_code} {response.reason or ''}".strip())
     if response.status_code == HTTPStatus.NOT_FOUND:  # of another server, probably
         head = f"{head} at {host(response.url)}"
-    try:
-        details = json.loads(response.content)
-    except (ValueError, RecursionError):
-        return head
-    if not isinstance(details, dict):
-        return head
+    details = _details(response)
     title = details.get("title")
     texts = [
         None if title == response.reason else title,  # once is enough
@@ -158,6 +163,15 @@ def problem(response: requests.Response) -> str:
     said = ": ".join(_one_line(text) for text in texts if text)
     link = f" ({printable(details['type'])})" if details.get("type") else ""
     return f"{head}, {said}{link}" if said else f"{head}{link}"
+
+
+def _details(response: requests.Response) -> dict[str, Any]:
+    """Return the problem details of a response; nothing if it has none."""
+    try:
+        details = json.loads(response.content)
+    except (ValueError, RecursionError):
+        return {}
+    return details if isinstance(details, dict) else {}
 
 
 def _one_line(value: object) -> str:
@@ -248,24 +262,14 @@ def describe(error: Exception, asked: str = "") -> str:
     return f"the connection to {asked}{way} failed: {_root(error)}"
 
 
-def is_certificate_error(error: BaseException) -> bool:
-    """Tell whether a certificate did not verify: other trouble with TLS is worth a retry.
+def is_caused_by(error: BaseException, *kinds: type[BaseException]) -> bool:
+    """Tell whether an error of one of some kinds is at the bottom of another one.
 
     Args:
         error: What `requests` raised.
+        kinds: The kinds.
     """
-    return any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error))
-
-
-def is_closed(error: BaseException) -> bool:
-    """Tell whether a connection was closed before a response came.
-
-    Args:
-        error: What `requests` raised.
-    """
-    return any(
-        isinstance(cause, (ConnectionResetError, BrokenPipeError)) for cause in _causes(error)
-    )
+    return any(isinstance(cause, kinds) for cause in _causes(error))
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -2,82 +2,129 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
-import msgspec
 from singer_sdk.exceptions import FatalAPIError
+from singer_sdk.pagination import BaseAPIPaginator
 
-from tap_croct import resume, times
-from tap_croct.asking import Requests
+from tap_croct import bookmark, times
 from tap_croct.bookmark import Bookmark
-from tap_croct.errors import ApiError, CursorRejectedError, nested_too_deeply
-from tap_croct.pagination import CursorPaginator
+from tap_croct.decode import Page
+from tap_croct.errors import ApiError, nested_too_deeply
+from tap_croct.times import find_time_unit
+
+if sys.version_info >= (3, 12):
+    from typing import override
+else:
+    from typing_extensions import override
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from tap_croct.asking import Api
-    from tap_croct.bookmark import Scope
-    from tap_croct.resume import Resume
+    from tap_croct.bookmark import Job, Resume
     from tap_croct.times import Window
 
+CONFIRM_AFTER = 5.0
+"""Seconds after which a request that was rejected is sent again, before the rejection counts."""
 
-class ExportedPage(msgspec.Struct, frozen=True):
-    """A page, and the facts about it: all that the writer has to know.
+END_DATE = "end_date"
+CAUGHT_UP = "caught up"
+NOTHING_YET = "nothing to export yet"
+LIMIT_REACHED = "max_records"
+EMPTY_PAGES = "empty pages"
+
+_MOST_EMPTY = 5
+"""Pages without items in a row that are followed: some may stand in the middle of an export."""
+
+_REJECTED = frozenset({400, 404, 410, 422})
+
+
+class Api(Protocol):
+    """Where pages come from."""
+
+    def prefetch(self, cursor: str | None, params: Mapping[str, int]) -> None:
+        """Send the request for a page, without waiting: `fetch` takes the response."""
+
+    def fetch(self, cursor: str | None, params: Mapping[str, int]) -> Page:
+        """Fetch the page after a cursor, or the first one of a window.
+
+        Raises:
+            ApiError: If the API refuses, or did not answer after all retries.
+            RecursionError: If the page is nested too deeply to be decoded.
+        """
+
+
+@dataclass(frozen=True)
+class ExportedPage:
+    """A page, and what follows from it.
 
     Attributes:
+        page: The page; its items belong to the writer.
         number: Its number in this run, from 1.
-        items: The items; see `decode.Page`. They belong to the writer.
-        metadata: Which application the items belong to.
-        repairs: What had to be changed so that the page could be read.
-        bookmark: The state of the stream once all records of the page are written; None if it
-            stays as it is.
+        state: The state of the stream once all records of the page are written; None if it stays
+            as it is.
         latest: The latest time seen so far, in milliseconds since the epoch.
-        requests: How many requests were sent since the page before.
-        retries: How many of them were retries.
-        received: When the page was received, in milliseconds since the epoch.
         end: Why the export ends with this page; None if it does not.
     """
 
+    page: Page
     number: int
-    items: list[dict[str, Any]]
-    metadata: Any = None
-    repairs: tuple[str, ...] = ()
-    bookmark: dict[str, Any] | None = None
-    latest: int | None = None
-    requests: int = 1
-    retries: int = 0
-    received: int = 0
-    end: str | None = None
+    state: dict[str, Any] | None
+    latest: int | None
+    end: str | None
 
 
-class Job(msgspec.Struct, frozen=True):
-    """What to export.
+class CursorPaginator(BaseAPIPaginator["str | None"]):
+    """Follows `nextCursor`; its `advance` takes a `Page` in place of the response.
 
-    Attributes:
-        stream: Name of the stream.
-        replication_key: The property that holds the time by which the API orders the records.
-        bookmark: Where the last run stopped.
-        scope: What the export is limited to.
-        lookback: How late records may arrive, in milliseconds.
-        time_unit: Unit in which the API takes the window: `milliseconds`, `seconds` or `auto`.
-        limit: Number of records after which the run stops with the page that reaches it.
+    Ends where `nextCursor` is null, empty or missing, and at a page without items that gives back
+    the cursor just sent: the API's sources disagree on which of them is the end. A page with fewer
+    items than asked for is not, nor is an empty one with a new cursor, unless five of them come in
+    a row.
     """
 
-    stream: str
-    replication_key: str
-    bookmark: Bookmark
-    scope: Scope
-    lookback: int
-    time_unit: str
-    limit: float
+    gave_up = False
+    """Whether it ended because of empty pages, and not because the API said so."""
 
-    @property
-    def start(self) -> Resume:
-        """Where the run resumes."""
-        return resume.where(self.bookmark, self.scope, self.lookback, _now())
+    _empty = 0
+    _mark: str | None = None
+    """An earlier cursor, renewed at pages 1, 2, 4, 8, …: a loop of any length gets back to it."""
+
+    @override
+    def has_more(self, response: Page) -> bool:  # type: ignore[override]
+        """Tell whether another page follows."""
+        if not response.next_cursor:
+            return False
+        if response.items:
+            self._empty = 0
+            return True
+        self._empty += 1
+        if response.next_cursor == self.current_value:
+            return False
+        self.gave_up = self._empty == _MOST_EMPTY
+        return not self.gave_up
+
+    @override
+    def get_next(self, response: Page) -> str | None:  # type: ignore[override]
+        """Return the cursor of the next page.
+
+        Raises:
+            FatalAPIError: If it was sent before, though there are items.
+        """
+        cursor = response.next_cursor
+        if response.items and cursor in {self.current_value, self._mark}:
+            message = (
+                "the API gave back a cursor that was sent before, with items: following it would "
+                "repeat the same pages forever. Please report this to Croct"
+            )
+            raise FatalAPIError(message)
+        if self.count & (self.count - 1) == 0:
+            self._mark = cursor
+        return cursor
 
 
 class Export:
@@ -95,145 +142,152 @@ class Export:
             job: What to export.
             logger: For warnings.
         """
-        self._requests = Requests(api, job.stream, logger)
+        self._api = api
         self._job = job
         self._logger = logger
         self._start = job.start
         self._latest = self._start.latest
-        self._unmoved: dict[str, Any] | None = {} if self._start.anew else None
+        self._unmoved: dict[str, Any] | None = {} if self._start.from_scratch else None
+        self._by_time = self._gave_up = False
         self._pages = self._records = 0
 
     def pages(self) -> Iterator[ExportedPage]:
         """Yield the pages; once, when the API no longer accepts the cursor, resume by time.
 
         Raises:
-            ApiError: If the API refuses, or did not answer after all retries.
+            FatalAPIError: If the API refuses, did not answer after all retries, or repeats itself.
         """
         try:
-            yield from self._read(self._start.cursor, self._start.window)
-        except CursorRejectedError as rejected:
-            yield from self._recover(rejected)
+            yield from self._read(self._start)
+        except _CursorRejectedError as rejected:
+            yield from self._resume_by_time(rejected)
 
-    def _recover(self, rejected: CursorRejectedError) -> Iterator[ExportedPage]:
+    def _resume_by_time(self, rejected: ApiError) -> Iterator[ExportedPage]:
         job = self._job
-        self._requests.by_time = True
-        start = resume.by_time(job.scope, job.lookback, self._latest)
+        self._by_time = True
+        start = bookmark.by_time(job.scope, job.lookback, self._latest)
         self._logger.warning("%s: %s. Resuming %s", job.stream, rejected, start.text)
-        scope = job.bookmark.scope if self._pages == 1 else job.scope  # none was read, or some
+        scope = job.scope if self._pages else job.bookmark.scope
         left = Bookmark(latest=self._latest, scope=scope)
-        self._unmoved = {} if start.anew else left.as_state(job.replication_key)
-        pages = self._read(None, start.window)
+        self._unmoved = {} if start.from_scratch else left.as_state(job.replication_key)
+        pages = self._read(start)
         try:
-            first = next(pages, None)
+            first = next(pages)
         except FatalAPIError as error:
             message = f"{rejected}. The request by time, instead, failed as well: {error}"
             raise ApiError(message) from error
-        if first is not None:
-            yield first
-            yield from pages
+        yield first
+        yield from pages
 
-    def _read(self, cursor: str | None, window: Window) -> Iterator[ExportedPage]:
+    def _read(self, start: Resume) -> Iterator[ExportedPage]:
+        window = start.window
         if window.empty:
-            yield self._no_page("end_date")
+            yield self._exported(Page([], received=times.now()), self._unmoved, END_DATE)
             return
-        time_unit = self._requests.time_unit(self._job.time_unit) if window else "milliseconds"
+        time_unit: str | None = self._job.time_unit
+        if window and time_unit == "auto":
+            time_unit = find_time_unit(self._any_in)
         if time_unit is None:
-            yield self._no_page("nothing to export yet")
+            reason = EMPTY_PAGES if self._gave_up else NOTHING_YET
+            yield self._exported(Page([], received=times.now()), self._unmoved, reason)
             return
-        paginator = CursorPaginator(cursor)
-        asked = _now()
-        while True:
-            page = self._next_page(paginator, window, time_unit, asked)
-            if page.end is not None:
-                yield page
-                return
-            asked = _now()
-            self._requests.prefetch(paginator.current_value, window.params(time_unit))
-            yield page
+        params = window.params(time_unit)
+        paginator = CursorPaginator(start.cursor)
+        asked = times.now()  # what is written at the API later may not be in the page
+        end: str | None = None
+        while end is None:
+            page = self._page(paginator.current_value, params)
+            paginator.advance(page)  # type: ignore[arg-type]
+            self._see(page)
+            end = self._end(paginator, window, asked)
+            exported = self._exported(page, self._state(page, paginator, window, end), end)
+            if end is None:
+                asked = times.now()
+                self._api.prefetch(paginator.current_value, params)
+            yield exported
 
-    def _next_page(
-        self, paginator: CursorPaginator, window: Window, time_unit: str, asked: int
-    ) -> ExportedPage:
-        """Fetch a page.
-
-        Args:
-            paginator: Knows the page's cursor.
-            window: What to export.
-            time_unit: Unit in which the API takes the window.
-            asked: When the page was asked for first, in milliseconds since the epoch: what is
-                written at the API later may not be in it.
-        """
+    def _exported(self, page: Page, state: dict[str, Any] | None, end: str | None) -> ExportedPage:
         self._pages += 1
+        return ExportedPage(page, self._pages, state, self._latest, end)
+
+    def _page(self, cursor: str | None, params: Mapping[str, int]) -> Page:
+        ask = self._ask_twice if cursor else self._api.fetch
         try:
-            fetched = self._requests.page(paginator.current_value, window.params(time_unit))
+            return ask(cursor, params)
         except RecursionError as error:
-            raise nested_too_deeply(self._pages) from error
-        page = fetched.page
-        paginator.advance(page)
+            raise nested_too_deeply(self._pages + 1) from error
+        except ApiError as error:
+            if not cursor or error.status not in _REJECTED or self._by_time:
+                raise
+            message = f"The API no longer accepts the cursor: {error}"
+            raise _CursorRejectedError(message, error.status) from error
+
+    def _ask_twice(self, cursor: str | None, params: Mapping[str, int]) -> Page:
+        """Ask again, after a pause, if the API rejects a request: one bad answer proves nothing."""
+        try:
+            return self._api.fetch(cursor, params)
+        except ApiError as error:
+            if error.status not in _REJECTED:
+                raise
+            text = "%s: %s. Asking again in %.0f s"
+            self._logger.warning(text, self._job.stream, error, CONFIRM_AFTER)
+        time.sleep(CONFIRM_AFTER)
+        return self._api.fetch(cursor, params)
+
+    def _any_in(self, window: Mapping[str, int]) -> bool:
+        """Tell whether the API has a record in a window."""
+        paginator = CursorPaginator(None)
+        while not paginator.finished:
+            page = self._ask_twice(paginator.current_value, {"pageSize": 1, **window})
+            if page.items:
+                return True
+            paginator.advance(page)  # type: ignore[arg-type]
+            self._warn_of_empty_pages(paginator)
+        return False
+
+    def _see(self, page: Page) -> None:
+        """Count the records of a page, and keep the latest of their times.
+
+        A time later than the moment at which it was received comes from a clock that is wrong: to
+        resume from there would skip what really happened until then.
+        """
         self._records += len(page.items)
-        latest = _latest(page.items, self._job.replication_key, fetched.received)
-        if latest is not None:
-            self._latest = latest if self._latest is None else max(latest, self._latest)
-        passed = window.end is not None and window.end <= asked
-        end = None
+        for item in page.items:
+            ms = times.to_milliseconds(item.get(self._job.replication_key))
+            if ms is not None and times.FIRST_MS <= ms <= page.received:
+                self._latest = ms if self._latest is None else max(ms, self._latest)
+
+    def _end(self, paginator: CursorPaginator, window: Window, asked: int) -> str | None:
+        self._warn_of_empty_pages(paginator)
+        if paginator.gave_up:
+            return EMPTY_PAGES
         if paginator.finished:
-            end = "end_date" if passed else "caught up"
-        elif self._records >= self._job.limit:
-            end = "max_records"
-        requests, retries = self._requests.counted()
-        return ExportedPage(
-            number=self._pages,
-            items=page.items,
-            metadata=page.metadata,
-            repairs=page.repairs,
-            bookmark=self._bookmark(paginator.current_value, window, finished=end == "end_date"),
-            latest=self._latest,
-            requests=requests,
-            retries=retries,
-            received=fetched.received,
-            end=end,
-        )
+            return END_DATE if window.end is not None and window.end <= asked else CAUGHT_UP
+        return LIMIT_REACHED if self._records >= self._job.limit else None
 
-    def _no_page(self, end: str) -> ExportedPage:
-        """Return an empty page where there is nothing to ask for."""
-        self._pages += 1
-        requests, retries = self._requests.counted()
-        return ExportedPage(
-            number=self._pages,
-            items=[],
-            latest=self._latest,
-            requests=requests,
-            retries=retries,
-            received=_now(),
-            end=end,
-        )
+    def _warn_of_empty_pages(self, paginator: CursorPaginator) -> None:
+        if paginator.gave_up:
+            self._gave_up = True
+            text = "%s: %d pages without records in a row, though the API says that more follow"
+            self._logger.warning(text, self._job.stream, _MOST_EMPTY)
 
-    def _bookmark(
-        self, cursor: str | None, window: Window, *, finished: bool
+    def _state(
+        self, page: Page, paginator: CursorPaginator, window: Window, end: str | None
     ) -> dict[str, Any] | None:
-        """Return the bookmark of a page.
+        """Return the state that holds once a page is written.
 
-        As long as the API gives no cursor, it stays where it was: whatever arrives late is on the
+        As long as the API gives no cursor, it stays as it was: whatever arrives late is on the
         page that the next run reads again. So it does while a window has brought no record: with
         a wrong `time_unit` none comes, and a later run with the right one would resume behind all.
         """
-        if not cursor or (window and not self._records and self._start.cursor is None):
+        cursor = page.next_cursor or paginator.current_value
+        unit_is_right = self._records or (paginator.gave_up and self._job.time_unit == "auto")
+        if not cursor or (window and self._start.cursor is None and not unit_is_right):
             return self._unmoved
-        bookmark = Bookmark(cursor, self._latest, self._job.scope, finished)
-        return bookmark.as_state(self._job.replication_key)
+        job = self._job
+        left = Bookmark(cursor, self._latest, job.scope, finished=end == END_DATE)
+        return left.as_state(job.replication_key)
 
 
-def _latest(items: list[dict[str, Any]], name: str, received: int) -> int | None:
-    """Return the latest of some times, in milliseconds since the epoch; None without one.
-
-    A time later than the moment at which it was received comes from a clock that is wrong: to
-    resume from there would skip what really happened until then.
-    """
-    known = (times.to_milliseconds(item.get(name)) for item in items)
-    return max(
-        (ms for ms in known if ms is not None and times.FIRST_MS <= ms <= received), default=None
-    )
-
-
-def _now() -> int:
-    return int(time.time() * 1000)
+class _CursorRejectedError(ApiError):
+    """The API no longer accepts the cursor that it once gave."""

@@ -1,15 +1,20 @@
-"""Writing Singer messages to standard output."""
+"""Writing Singer messages to standard output, and records into batch files."""
 
 from __future__ import annotations
 
+import gzip
+import re
 import select
 import signal
 import sys
 from typing import TYPE_CHECKING, Any, BinaryIO
+from uuid import uuid4
 
-from singer_sdk.contrib.msgspec import MsgSpecWriter, encoder
+from singer_sdk.batch import Batcher
+from singer_sdk.contrib.msgspec import MsgSpecWriter, decoder, encoder
 
 from tap_croct.errors import OutputError
+from tap_croct.text import printable
 
 if sys.version_info >= (3, 12):
     from typing import override
@@ -17,9 +22,10 @@ else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
+    from singer_sdk.helpers._batch import BatchConfig
     from singer_sdk.singerlib.messages import Message
 
 _CHUNK = 1 << 18
@@ -27,6 +33,11 @@ _CHUNK = 1 << 18
 that. Each write lets the other thread run, so smaller ones take longer."""
 
 _WAIT = 0.5  # seconds between two looks at whether a signal arrived while the output is full
+
+_LEVEL = 4
+"""Two fifths of the time of gzip's level 9, which is the SDK's; files are an eighth larger."""
+
+_FORBIDDEN = re.compile(r"[^\w.-]")  # in the name of a file
 
 
 class MessageWriter(MsgSpecWriter):
@@ -51,20 +62,25 @@ class MessageWriter(MsgSpecWriter):
         self,
         stream: str,
         records: Iterable[dict[str, Any]],
+        received: datetime,
         *,
-        version: int | None,
-        time_extracted: datetime,
+        version: int | None = None,
     ) -> None:
         """Write a RECORD message for each of many records, all at once.
 
         Args:
             stream: Name of the stream.
             records: The records.
+            received: When they were received.
             version: Version of the table, if there is one.
-            time_extracted: When the records were received.
+
+        Raises:
+            RecursionError: If a record is nested too deeply; none of them is written then.
+            OutputError: If standard output cannot be written.
+            SystemExit: If a signal arrived; whole lines are written.
         """
         more: dict[str, Any] = {} if version is None else {"version": version}
-        more["time_extracted"] = time_extracted.isoformat()
+        more["time_extracted"] = received.isoformat()
         lines = [{"type": "RECORD", "stream": stream, "record": r, **more} for r in records]
         self._write(encoder.encode_lines(lines))
 
@@ -127,3 +143,80 @@ def _end_of_line(lines: bytes, position: int) -> int:
     if position == 0 or lines[position - 1] == ord("\n"):
         return position
     return lines.index(b"\n", position) + 1
+
+
+class BatchFiles:
+    """Collects encoded records, and writes them into files: each stream into files of its own."""
+
+    def __init__(self, tap: str, config: BatchConfig) -> None:
+        """Start with nothing collected.
+
+        Args:
+            tap: Name of the tap, for the names of the files.
+            config: Encoding, storage and batch size; where it does not say how JSON Lines are
+                compressed, it is made to say gzip: a target goes by what the message says.
+        """
+        if config.encoding.format == "jsonl" and config.encoding.compression is None:
+            config.encoding.compression = "gzip"
+        self.config = config
+        """Encoding, storage and batch size."""
+
+        self._tap = tap
+        self._lines: dict[str, list[bytes]] = {}
+        self._run = uuid4()
+        self._count = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether there are enough records of a stream for a file."""
+        return any(len(lines) >= self.config.batch_size for lines in self._lines.values())
+
+    def add(self, stream: str, records: Iterable[dict[str, Any]], _received: datetime) -> None:
+        """Collect records.
+
+        Args:
+            stream: Name of the stream, after mapping.
+            records: Its records.
+
+        Raises:
+            RecursionError: If a record is nested too deeply.
+        """
+        lines = self._lines.setdefault(stream, [])
+        lines.extend(encoder.encode(record) for record in records)
+
+    def write(self) -> Iterator[tuple[str, list[str]]]:
+        """Write what was collected; no file has more records than a batch.
+
+        Yields:
+            The name of each stream, and the URLs of its files.
+
+        Raises:
+            OutputError: If a file cannot be written; its records stay collected.
+        """
+        for stream, lines in self._lines.items():
+            if not lines:
+                continue
+            try:
+                urls = [*self._files(stream, lines)]
+            except (OSError, ImportError) as error:  # a package for another format or storage
+                message = f"{stream}: the batch file cannot be written: {printable(error)}"
+                raise OutputError(message) from error
+            yield stream, urls
+            lines.clear()
+
+    def _files(self, stream: str, lines: list[bytes]) -> Iterator[str]:
+        config = self.config
+        if config.encoding.format != "jsonl":  # another encoder of the SDK's, such as parquet
+            batcher = Batcher.get_batcher(config.encoding.format)(self._tap, stream, config)
+            for manifest in batcher.get_batches(map(decoder.decode, lines)):
+                yield from manifest
+            return
+        packed = config.encoding.compression == "gzip"
+        for start in range(0, len(lines), config.batch_size):
+            self._count += 1
+            part = f"{self._tap}--{_FORBIDDEN.sub('_', stream)}-{self._run}-{self._count}"
+            name = f"{config.storage.prefix or ''}{part}.json{'.gz' if packed else ''}"
+            content = b"\n".join([*lines[start : start + config.batch_size], b""])
+            with config.storage.open(name, "wb") as file:
+                file.write(gzip.compress(content, _LEVEL) if packed else content)
+            yield str(config.storage.get_url(name))

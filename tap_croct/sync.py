@@ -5,22 +5,23 @@ from __future__ import annotations
 import abc
 import math
 import sys
+import time
 from datetime import datetime, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk.exceptions import FatalAPIError
-from singer_sdk.helpers._batch import SDKBatchMessage
+from singer_sdk.helpers._batch import SDKBatchMessage  # the SDK has no public name for it
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 
-from tap_croct.batches import BatchWriter
-from tap_croct.bookmark import BOOKMARK, SCOPE, Bookmark, Scope
+from tap_croct import times
+from tap_croct.bookmark import BOOKMARK, HOUR, Bookmark, Job, Scope
 from tap_croct.client import ApiStream
 from tap_croct.errors import InputError, OutputError, nested_too_deeply
-from tap_croct.export import Export, Job
-from tap_croct.progress import LIMIT_REACHED
-from tap_croct.records import Records
-from tap_croct.resume import HOUR
+from tap_croct.export import LIMIT_REACHED, Export
+from tap_croct.messages import BatchFiles
+from tap_croct.records import Record, Records
+from tap_croct.text import counted
 
 if sys.version_info >= (3, 12):
     from typing import override
@@ -28,14 +29,18 @@ else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from singer_sdk.helpers._batch import BatchConfig
     from singer_sdk.helpers.types import Context
 
+    from tap_croct.bookmark import Resume
     from tap_croct.export import ExportedPage
-    from tap_croct.progress import Progress
-    from tap_croct.resume import Resume
+
+    Write = Callable[[str, list[Record], datetime], None]
+
+PROGRESS_EVERY = 10.0
+"""Seconds between two lines about the progress of a stream, at least."""
 
 
 class CroctStream(ApiStream, abc.ABC):
@@ -55,7 +60,13 @@ class CroctStream(ApiStream, abc.ABC):
             tap: The tap that it belongs to, a `TapCroct`.
         """
         super().__init__(tap)
-        self._bookmark: dict[str, Any] | None = None
+        self.records_written = 0
+        """How many records were exported, so far."""
+
+        self.end: str | None = None
+        """Why the export ended; one of the reasons in `export`."""
+
+        self._left: dict[str, Any] | None = None
         self._warned: set[str] = set()
 
     # What differs between the streams
@@ -65,7 +76,7 @@ class CroctStream(ApiStream, abc.ABC):
         """Return the primary key and the replication key, whatever a catalog says."""
         return cls.primary_keys[0], str(cls.replication_key)  # type: ignore[index]
 
-    def enrich(self, record: dict[str, Any], metadata: Any) -> None:
+    def enrich(self, record: Record, metadata: Any) -> None:
         """Add what the API does not send with an item.
 
         Args:
@@ -86,116 +97,71 @@ class CroctStream(ApiStream, abc.ABC):
     ) -> Generator[dict[str, Any], Any, Any]:
         # The SDK has no hook to write more than one record at a time, and its way of one record
         # (selection, child contexts, state, message, flush) costs ten times what the rest does.
-        progress = self._begin()
-        with self.get_record_counter() as counter, self.get_sync_timer(), progress.told():
-            for page, by_stream in self._pages(progress):
-                received = datetime.fromtimestamp(page.received / 1000, timezone.utc)
-                for name, records in by_stream:
-                    try:
-                        self._tap.message_writer.write_records(
-                            name, records, version=self._stream_version, time_extracted=received
-                        )
-                    except RecursionError as error:
-                        raise nested_too_deeply(page.number) from error
-                    counter.increment(len(records))
-                self._move_bookmark(page)
-                self._write_state()
-        self._finalize_state(self.stream_state)
-        self._write_state_message()
+        write = partial(self._tap.message_writer.write_records, version=self._stream_version)
+        for _ in self._export(write):
+            self._write_state()
         yield from ()  # a generator, as the SDK wants it
 
     @override
     def _sync_batches(self, batch_config: BatchConfig, context: Context | None = None) -> None:
         # The SDK's way writes one file for all stream maps of a stream, with records as they are
         # before selection and maps: what a map hashes or leaves out would be in it.
-        files = BatchWriter(self.tap_name, batch_config)
-        progress = self._begin()
-        with self.get_record_counter() as counter, self.get_sync_timer(), progress.told():
-            try:
-                for page, by_stream in self._pages(progress):
-                    for name, records in by_stream:
-                        files.add(name, records)
-                        counter.increment(len(records))
-                    self._move_bookmark(page)
-                    if files.full:
-                        self._write_files(files)
-            except OutputError:
-                raise
-            except Exception:
-                self._write_files(files)  # what came before the error
-                raise
-            self._write_files(files)
-        self._finalize_state(self.stream_state)
-        self._write_state_message()
+        files = BatchFiles(self.tap_name, batch_config)
+        try:
+            for _ in self._export(files.add):
+                if files.full:
+                    self._write_batches(files)
+        except OutputError:
+            raise
+        except Exception:
+            self._write_batches(files)  # what came before the error
+            raise
+        self._write_batches(files)
 
-    def _write_files(self, files: BatchWriter) -> None:
-        config = files.config
+    def _write_batches(self, files: BatchFiles) -> None:
+        encoding, version = files.config.encoding, self._stream_version
         for name, manifest in files.write():
-            self._tap.write_message(SDKBatchMessage(name, config.encoding, manifest))
+            self._tap.write_message(SDKBatchMessage(name, encoding, manifest, version))
         self._write_state()
 
-    def _begin(self) -> Progress:
-        streams = self._tap.streams.values()
-        self._tap.run.announce((s.name, s.where_it_resumes()) for s in streams if s.selected)
-        progress: Progress = self._tap.run.stream(self.name)
-        return progress
-
-    def _pages(
-        self, progress: Progress
-    ) -> Iterator[tuple[ExportedPage, list[tuple[str, list[dict[str, Any]]]]]]:
-        """Yield each page and its records, by stream; the page after it is on its way by then."""
-        records = Records(self, self.own_keys()[0], self.warn_once)
+    def _export(self, write: Write) -> Iterator[ExportedPage]:
+        """Export the stream: write the records of each page, and yield it then."""
+        records = Records(self, self.own_keys()[0], self._warn_once)
         job = self._job()
-        progress.starts(job.start)
-        try:
-            for page in Export(self, job, self.logger).pages():
-                progress.writes()
-                count = len(page.items)
-                for repair in page.repairs:
-                    self.warn_once(repair)
-                yield page, self._records_of(page, records)
-                progress.page(page, count)
-            if self._full_table and progress.reason == LIMIT_REACHED:
-                what = "`max_records` was reached, and FULL_TABLE keeps no bookmark"
-                self.logger.warning("%s: %s: every run exports the same records", self.name, what)
-        except FatalAPIError as error:
-            error.args = (f"{self.name}: {error}",)
-            raise
-        finally:
-            self.close()
-            self._tap.unknown |= records.unknown
+        progress = Progress(self, job.start)
+        with self.get_record_counter() as counter, self.get_sync_timer(), progress:
+            try:
+                for exported in Export(self, job, self.logger).pages():
+                    count = len(exported.page.items)
+                    self._write_page(exported, records, write)
+                    counter.increment(count)
+                    self.records_written += count
+                    self.end = exported.end
+                    self._left = self._left if exported.state is None else exported.state
+                    yield exported
+                    progress.page(exported)
+            except FatalAPIError as error:
+                error.args = (f"{self.name}: {error}",)
+                raise
+            finally:
+                self.close()
+                self._tap.unknown |= records.unknown
+        if self._is_full_table and self.end == LIMIT_REACHED:
+            what = "`max_records` was reached, and FULL_TABLE keeps no bookmark"
+            self.logger.warning("%s: %s: every run exports the same records", self.name, what)
 
-    def _records_of(
-        self, page: ExportedPage, records: Records
-    ) -> list[tuple[str, list[dict[str, Any]]]]:
+    def _write_page(self, exported: ExportedPage, records: Records, write: Write) -> None:
+        page = exported.page
+        for repair in page.repairs:
+            self._warn_once(repair)
+        received = datetime.fromtimestamp(page.received / 1000, timezone.utc)
         try:
-            return [*records.of(page.items, partial(self.enrich, metadata=page.metadata))]
+            for name, rows in records.of(page.items, partial(self.enrich, metadata=page.metadata)):
+                write(name, rows, received)
         except RecursionError as error:
-            raise nested_too_deeply(page.number) from error
+            raise nested_too_deeply(exported.number) from error
 
-    def where_it_resumes(self) -> Resume:
-        """Return where a run of this stream resumes."""
-        return self._job().start
-
-    def _job(self) -> Job:
-        config = self.config
-        limits = (config.get("max_records"), self.ABORT_AT_RECORD_COUNT)
-        return Job(
-            stream=self.name,
-            replication_key=self.own_keys()[1],
-            bookmark=self._stored_bookmark(),
-            scope=Scope.of({**config, "event_types": self.event_types}),
-            lookback=config["lookback_hours"] * HOUR,
-            time_unit=config["time_unit"],
-            limit=min((limit for limit in limits if limit), default=math.inf),
-        )
-
-    def warn_once(self, message: str) -> None:
-        """Log a warning, unless it was logged before.
-
-        Args:
-            message: What to say; the name of the stream is put before it.
-        """
+    def _warn_once(self, message: str) -> None:
         if message not in self._warned:
             self._warned.add(message)
             self.logger.warning("%s: %s", self.name, message)
@@ -203,43 +169,103 @@ class CroctStream(ApiStream, abc.ABC):
     # The bookmark
 
     @property
-    def _full_table(self) -> bool:
+    def _is_full_table(self) -> bool:
         return self.replication_method == REPLICATION_FULL_TABLE
 
-    def _stored_bookmark(self) -> Bookmark:
-        state = {} if self._full_table else self.stream_state
+    def _job(self) -> Job:
+        config = self.config
+        limits = (config.get("max_records"), self.ABORT_AT_RECORD_COUNT)
         try:
-            return Bookmark.of(state)
+            bookmark = Bookmark.of({} if self._is_full_table else self.stream_state)
         except ValueError as error:
             message = f"The state of {self.name}: {error}. Without it, the export starts over"
             raise InputError(message) from error
-
-    def _move_bookmark(self, page: ExportedPage) -> None:
-        if page.bookmark is not None and not self._full_table:
-            self._bookmark = page.bookmark
+        return Job(
+            stream=self.name,
+            replication_key=self.own_keys()[1],
+            bookmark=bookmark,
+            scope=Scope.of({**config, "event_types": self.event_types}),
+            lookback=config["lookback_hours"] * HOUR,
+            time_unit=config["time_unit"],
+            limit=min((limit for limit in limits if limit), default=math.inf),
+        )
 
     def _write_state(self) -> None:
-        self.state_manager.is_flushed = False
-        self._write_state_message()
+        """Write the state as it is after the last page.
+
+        The only place where it changes: ahead of its message, it would be ahead of the records
+        whenever something comes between (a batch that is not written yet, a signal).
+        """
+        left = {} if self._is_full_table else self._left
+        if left is not None:
+            for name in BOOKMARK:
+                self.stream_state.pop(name, None)
+            self.stream_state.update(left)
+        self._tap.state_writer.write_state(self.tap_state)
 
     @override
-    def _write_state_message(self) -> None:
-        # The only place where the state changes: ahead of its message, it would be ahead of the
-        # records whenever something comes between (a batch that is not written yet, a signal).
-        if self._full_table:
-            self._bookmark = {}
-        if self._bookmark is not None:
-            for name in (*BOOKMARK, SCOPE):
-                self.stream_state.pop(name, None)
-            self.stream_state.update(self._bookmark)
-        super()._write_state_message()
+    def get_replication_key_signpost(self, context: Context | None = None) -> None:
+        """Return none: the state holds nothing that only an unfinished run needs."""
 
     @override
     def log_sync_costs(self) -> None:
-        """Tell what the schemas do not know, and what the run came to, once.
-
-        The SDK calls this when all streams are done.
-        """
+        """Log the summary of the run, once: the SDK calls this when all streams are done."""
         super().log_sync_costs()
-        self._tap.report_unknown()
-        self._tap.run.end()
+        self._tap.log_summary()
+
+
+class Progress:
+    """Logs where a stream resumes, how far it is every ten seconds, and how it ended."""
+
+    def __init__(self, stream: CroctStream, start: Resume) -> None:
+        """Start the clock.
+
+        Args:
+            stream: The stream; its logger takes the lines, at level INFO.
+            start: Where it resumes.
+        """
+        self._stream = stream
+        self._start = start
+        self._started = self._logged = time.monotonic()
+        self._pages = 0
+        self._latest: int | None = None
+
+    def __enter__(self) -> None:
+        """Log where the stream resumes."""
+        start = self._start
+        if start.warning:
+            text = "%s: %s: exporting %s, once"
+            self._stream.logger.warning(text, self._stream.name, start.warning, start.text)
+        self._log(f"{'starts' if start.from_scratch else 'resumes'} {start.text}")
+
+    def page(self, exported: ExportedPage) -> None:
+        """Count a page that is written, an empty one, too.
+
+        Args:
+            exported: The page.
+        """
+        self._pages += 1
+        self._latest = exported.latest
+        if time.monotonic() - self._logged >= PROGRESS_EVERY:
+            self._logged = time.monotonic()
+            self._log(self._reached())
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        """Log how far the stream came."""
+        if kind is not None:
+            self._log(f"stopped: {self._reached()}")
+            return
+        seconds = time.monotonic() - self._started
+        self._log(f"done ({self._stream.end}): {self._reached()}, in {seconds:.1f} s")
+
+    def _reached(self) -> str:
+        seconds = max(time.monotonic() - self._started, 0.001)
+        latest = ""
+        if self._latest is not None:
+            latest = f", up to {times.to_rfc3339(self._latest)[:16]}Z"
+        count = self._stream.records_written
+        records, pages = counted(count, "record"), counted(self._pages, "page")
+        return f"{records} in {pages}, {count / seconds:,.0f}/s{latest}"
+
+    def _log(self, text: str) -> None:
+        self._stream.logger.info("%s: %s", self._stream.name, text)

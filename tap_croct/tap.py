@@ -8,6 +8,7 @@ import functools
 import os
 import signal
 import sys
+import time
 import traceback
 from io import StringIO
 from pathlib import Path
@@ -22,12 +23,12 @@ from singer_sdk.tap_base import CliTestOptionValue
 
 from tap_croct import catalogs, environment, inputs, logs, settings, validation
 from tap_croct.errors import InputError, OutputError, explain
+from tap_croct.export import EMPTY_PAGES, LIMIT_REACHED
 from tap_croct.messages import MessageWriter
-from tap_croct.progress import Run
 from tap_croct.redaction import redact
 from tap_croct.stream_maps import Stream, StreamMapCheck
 from tap_croct.streams import Events, Sessions, Users
-from tap_croct.text import listed
+from tap_croct.text import counted, listed
 
 if sys.version_info >= (3, 12):
     from typing import override
@@ -74,8 +75,7 @@ class TapCroct(Tap):
         self._testing = testing
         self._unknown_variables: list[str] = []
         logs.clean_records()
-        self.run = Run(self.logger)
-        """What the run logs."""
+        self._summed_up = False
         super().__init__(**kwargs)
 
     @override
@@ -254,14 +254,28 @@ class TapCroct(Tap):
 
     # How it ends
 
-    def report_unknown(self) -> None:
-        """Warn of what came from the API and is not in the schemas, once a run."""
+    def log_summary(self) -> None:
+        """Warn of what came from the API and is not in the schemas, and sum up the run; once."""
+        if self._summed_up:
+            return
+        known = cast("dict[str, CroctStream]", self.streams)
+        streams = [stream for stream in known.values() if stream.selected]
+        self._summed_up = True
         if self.unknown:
             self.logger.warning(
                 "The schemas do not know these; their values are exported all the same: %s",
                 listed(self.unknown),
             )
-            self.unknown.clear()
+        left = [f"{s.name} ({s.end})" for s in streams if s.end in (LIMIT_REACHED, EMPTY_PAGES)]
+        self.logger.info(
+            "Done: %s, %s, %s, %s, %.1f s; %s",
+            counted(len(streams), "stream"),
+            counted(sum(s.records_written for s in streams), "record"),
+            counted(sum(s.requests_sent for s in streams), "request"),
+            counted(sum(s.retries for s in streams), "retry"),
+            time.time() - self.initialized_at / 1000,
+            f"left for the next run: {', '.join(left)}" if left else "nothing left",
+        )
 
     @override
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:

@@ -68,6 +68,20 @@ def listed(names: Collection[object], limit: int = LIST_LIMIT) -> str:
     return ", ".join(shown) + (f" and {left:,} more" if left else "")
 
 
+def counted(number: int, one: str) -> str:
+    """Return a number with its noun.
+
+    Args:
+        number: How many.
+        one: The noun in the singular.
+
+    Returns:
+        Such as `1 retry` or `1,200 retries`.
+    """
+    many = f"{one[:-1]}ies" if one.endswith("y") else f"{one}s"
+    return f"{number:,} {one if number == 1 else many}"
+
+
 def _text(value: object) -> str:
     try:
         return str(value)

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import functools
+import time
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from tap_croct.errors import ApiError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -17,6 +25,11 @@ LAST_MS = 253_402_300_799_999
 
 _MINUTE = 60_000  # milliseconds
 _LONGEST = 20  # digits of a number that may be a time
+
+
+def now() -> int:
+    """Return the time, in milliseconds since the epoch."""
+    return int(time.time() * 1000)
 
 
 @functools.lru_cache(maxsize=1 << 14)
@@ -84,10 +97,10 @@ def parse(text: str) -> int:
         ValueError: If it is not a date.
         OverflowError: If its offset leads out of the calendar.
     """
-    time = datetime.fromisoformat(text)
-    if time.tzinfo is None:
-        time = time.replace(tzinfo=timezone.utc)
-    since = time.astimezone(timezone.utc) - _EPOCH
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    since = moment.astimezone(timezone.utc) - _EPOCH
     return min(-(-since // timedelta(milliseconds=1)), LAST_MS)
 
 
@@ -127,3 +140,43 @@ class Window:
         if self.end is not None:
             params["end"] = -(-self.end // step)
         return params
+
+
+_PROBE_START = 1_420_070_400_000
+"""2015-01-01T00:00:00Z in milliseconds: before all records. Read as seconds: after all of them."""
+
+_PROBE_END = 4_102_444_800
+"""2100-01-01T00:00:00Z in seconds: after all records. Read as milliseconds: before all of them."""
+
+
+def find_time_unit(any_in: Callable[[Mapping[str, int]], bool]) -> str | None:
+    """Find out in which unit the API takes the window.
+
+    The API's sources disagree (seconds until late 2025, milliseconds since), and a wrong guess
+    yields an empty, successful export.
+
+    Args:
+        any_in: Asks the API whether it has a record in a window, given as query parameters.
+
+    Returns:
+        `milliseconds` or `seconds`; None as long as there are no records.
+
+    Raises:
+        ApiError: If the API refuses, or did not answer after all retries.
+    """
+    start, end = {"start": _PROBE_START}, {"end": _PROBE_END}
+    found: bool | None
+    try:
+        found = any_in(start)
+    except ApiError as error:
+        if error.status != HTTPStatus.BAD_REQUEST:
+            raise
+        found = None
+    if found:
+        return "milliseconds"
+    if not any_in({}):
+        return None
+    if found is None:  # a time so late is rejected, or `start` is for another reason
+        return "seconds" if any_in(end) else "milliseconds"
+    # The first item of all may have arrived between the two requests.
+    return "milliseconds" if any_in(start) else "seconds"

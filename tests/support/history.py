@@ -15,20 +15,18 @@ from unittest import mock
 
 from hypothesis import strategies as st
 
-from tap_croct import asking, export
-from tap_croct.bookmark import Bookmark, Scope
-from tap_croct.client import Fetched
+from tap_croct import export, times
+from tap_croct.bookmark import HOUR, Bookmark, Job, Scope
 from tap_croct.decode import Page
 from tap_croct.errors import ApiError
-from tap_croct.export import Export, Job
+from tap_croct.export import CAUGHT_UP, END_DATE, NOTHING_YET, Export
 from tap_croct.inputs import checked_state
-from tap_croct.resume import HOUR
 from tap_croct.times import to_rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tap_croct.asking import Api
+    from tap_croct.export import Api
 
 BEGIN = 1_767_225_600_000
 DAY = 24 * HOUR
@@ -66,6 +64,7 @@ class Run:
         limit: Its `max_records`.
         forgets: After how many of its pages the API forgets all cursors; 0 for before the first.
         spurious: Which requests with a cursor get a 404 that the next one does not get.
+        gaps: Which requests bring an empty page though there is more.
         fails: Which request fails for good.
         killed: With which page it is killed.
         written: Whether that page's records are out by then, and its state.
@@ -81,6 +80,7 @@ class Run:
     limit: float = math.inf
     forgets: int | None = None
     spurious: frozenset[int] = frozenset()
+    gaps: frozenset[int] = frozenset()
     fails: int | None = None
     killed: int | None = None
     written: tuple[bool, bool] = (True, True)
@@ -120,8 +120,8 @@ class History:
         """
         life = _Life(self)
         with (
-            mock.patch.object(asking, "CONFIRM_AFTER", 0),
-            mock.patch.object(export, "_now", life.api.clock),
+            mock.patch.object(export, "CONFIRM_AFTER", 0),
+            mock.patch.object(times, "now", life.api.clock),
         ):
             return [line for number, run in enumerate(self.runs) for line in life.live(number, run)]
 
@@ -158,7 +158,7 @@ class _Api:
         asked = pages = 0
         refused: set[int] = set()
 
-        def answer(cursor: str | None, params: Mapping[str, int]) -> Fetched:
+        def answer(cursor: str | None, params: Mapping[str, int]) -> Page:
             nonlocal asked, pages
             asked += 1
             self.now += 700
@@ -174,14 +174,14 @@ class _Api:
             if cursor and cursor not in self.cursors:
                 message = "410"
                 raise ApiError(message, 410)
-            page = self._page(cursor, params, run)
+            page = self._page(cursor, params, run, asked)
             pages += "pageSize" not in params
             self.arrive(run.late[pages - 1 : pages])
-            return Fetched(page, 1, self.now)
+            return replace(page, received=self.now)
 
         return _Connection(answer)
 
-    def _page(self, cursor: str | None, params: Mapping[str, int], run: Run) -> Page:
+    def _page(self, cursor: str | None, params: Mapping[str, int], run: Run, asked: int) -> Page:
         step = 1000 if self.unit == "seconds" else 1
         start, end = (params.get(name) for name in ("start", "end"))
         after = self.cursors[cursor] if cursor else -1
@@ -193,7 +193,11 @@ class _Api:
             and (not run.kinds or record.kind in run.kinds)
         ]
         shown = found[: params.get("pageSize", run.page_size)]
+        if found and asked in run.gaps:
+            shown = []
         token: str | None = f"c{self.now}"
+        if cursor and not found:
+            token = cursor
         self.cursors[str(token)] = shown[-1].number if shown else after
         if len(shown) == len(found) and self.ending != "cursor":
             token = None if self.ending == "null" else ""
@@ -204,9 +208,9 @@ class _Api:
 class _Connection:
     """Answers a request when it is asked, not when the page is fetched."""
 
-    def __init__(self, answer: Callable[[str | None, Mapping[str, int]], Fetched]) -> None:
+    def __init__(self, answer: Callable[[str | None, Mapping[str, int]], Page]) -> None:
         self._answer = answer
-        self._begun: tuple[str | None, Mapping[str, int], Fetched | ApiError] | None = None
+        self._begun: tuple[str | None, Mapping[str, int], Page | ApiError] | None = None
 
     def prefetch(self, cursor: str | None, params: Mapping[str, int]) -> None:
         try:
@@ -214,7 +218,7 @@ class _Connection:
         except ApiError as error:
             self._begun = cursor, params, error
 
-    def fetch(self, cursor: str | None, params: Mapping[str, int]) -> Fetched:
+    def fetch(self, cursor: str | None, params: Mapping[str, int]) -> Page:
         begun, self._begun = self._begun, None
         if begun is None or begun[:2] != (cursor, params):
             return self._answer(cursor, params)
@@ -254,14 +258,14 @@ class _Life:
         for page in Export(self.api.connection(run), self._job(run), _LOGGER).pages():
             records, state = run.written if page.number == run.killed else (True, True)
             if records:
-                self._exported += [item["id"] for item in page.items]
+                self._exported += [item["id"] for item in page.page.items]
                 self._delivered.update(self._exported)
-            if records and state and page.bookmark is not None:
-                self._state = dict(page.bookmark)
+            if records and state and page.state is not None:
+                self._state = dict(page.state)
             if page.number == run.killed:
                 return False
             end = page.end
-        return end is not None and end != "max_records"
+        return end in {CAUGHT_UP, END_DATE, NOTHING_YET}
 
     def _job(self, run: Run) -> Job:
         settings = {
@@ -315,6 +319,7 @@ def histories() -> st.SearchStrategy[History]:
         limit=st.sampled_from([float("inf")] * 3 + [5]),
         forgets=st.none() | st.none() | st.integers(0, 3),
         spurious=st.sampled_from([frozenset(), frozenset(), frozenset({1, 3})]),
+        gaps=st.sampled_from([frozenset(), frozenset({1}), frozenset({2, 3}), frozenset(range(9))]),
         fails=st.none() | st.none() | st.integers(1, 6),
         killed=st.none() | st.none() | st.integers(1, 4),
         written=st.sampled_from([(True, True), (True, False), (False, False)]),

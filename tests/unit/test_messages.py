@@ -29,8 +29,6 @@ def test_a_line_that_is_interrupted_twice(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr("tap_croct.messages._unbuffered_stdout", Pipe)
     with pytest.raises(SystemExit, match="143"):
-        writer.write_records(
-            "events", [{"id": "x" * 100}, {"id": "y"}], version=None, time_extracted=NOW
-        )
+        writer.write_records("events", [{"id": "x" * 100}, {"id": "y"}], NOW)
     assert out.endswith(b"\n")
     assert [json.loads(line)["record"] for line in out.splitlines()] == [{"id": "x" * 100}]

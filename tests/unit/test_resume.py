@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from tap_croct.bookmark import Bookmark, Scope
-from tap_croct.resume import HOUR, by_time, where
+from tap_croct.bookmark import HOUR, Bookmark, Scope, by_time, where
 from tap_croct.times import parse, to_rfc3339
 
 DAY = 24 * HOUR
@@ -87,15 +86,15 @@ TABLE: list[tuple[dict[str, Any] | None, dict[str, Any], str]] = [
 def test_changed_scopes(made_with: dict[str, Any] | None, now: dict[str, Any], how: str) -> None:
     start = where(Bookmark.of(state(made_with)), Scope.of(now), DAY, NOW)
     if how == CURSOR:
-        assert (start.cursor, start.anew, start.warning) == ("c", False, None)
+        assert (start.cursor, start.from_scratch, start.warning) == ("c", False, None)
         assert start.window == Scope.of(now).window
         assert LATEST in start.text
     elif how == ANEW:
-        assert (start.cursor, start.anew, start.latest) == (None, True, None)
+        assert (start.cursor, start.from_scratch, start.latest) == (None, True, None)
         assert start.warning
         assert start.window == Scope.of(now).window
     else:
-        assert (start.cursor, start.anew) == (None, False)
+        assert (start.cursor, start.from_scratch) == (None, False)
         assert to_rfc3339(start.window.start or 0) == how
         assert start.window.end == Scope.of(now).window.end
         assert start.latest == parse(LATEST)
@@ -121,10 +120,10 @@ def test_a_time_in_the_future_says_nothing() -> None:
     start = where(Bookmark.of(future), Scope.of({}), DAY, NOW)
     assert (start.cursor, start.latest) == ("c", None)
     alone = where(Bookmark.of({**future, "cursor": None}), Scope.of({}), DAY, NOW)
-    assert (alone.window.start, alone.anew) == (None, True)
+    assert (alone.window.start, alone.from_scratch) == (None, True)
     assert "in the future" in str(alone.warning)
     later = where(Bookmark.of(state(scope(end="2026-02-01"))), Scope.of({}), DAY, 0)
-    assert (later.window.start, later.anew) == (None, True)
+    assert (later.window.start, later.from_scratch) == (None, True)
 
 
 def test_a_lookback_beyond_the_calendar() -> None:

@@ -13,7 +13,6 @@ import pytest
 
 from dev.expected import STREAMS, expected_records
 from dev.sandbox import Fault
-from tap_croct.errors import is_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -188,20 +187,3 @@ def test_nesting_around_the_limit(sandbox: Sandbox, tap: Tap, levels: int, path:
     else:
         assert "events: page 1: a record is nested too deeply" in output.last_line
     assert output.code == 0 or levels >= 900  # how deep a parser goes depends on the interpreter
-
-
-@pytest.mark.parametrize(
-    ("body", "expected"),
-    [
-        (b'{"title":"x"}', True),
-        (b'{"type":null}', True),
-        (b'{"detail":"x"}', False),
-        (b'[{"title":"x"}]', False),
-        (b"null", False),
-        (b"", False),
-        (b"\xff", False),
-        (b'{"title":' + b"[" * 9999, False),
-    ],
-)
-def test_what_is_a_problem_document(body: bytes, *, expected: bool) -> None:
-    assert is_problem(body) is expected

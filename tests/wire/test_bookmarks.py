@@ -142,10 +142,35 @@ class TestEnds:
 
     def test_a_page_without_items_and_its_cursor(self, sandbox: Sandbox, tap: Tap) -> None:
         items = sandbox.world.items("events")[:1]
-        serve(sandbox, [{"items": items, "nextCursor": "a"}, {"items": [], "nextCursor": "b"}])
+        serve(sandbox, [{"items": items, "nextCursor": "a"}, {"items": [], "nextCursor": "a"}])
         output = tap(sandbox.config())
         assert [r.param("cursor") for r in sandbox.pages("events")] == [None, "a"]
-        assert output.state["bookmarks"]["events"]["cursor"] == "b"
+        assert output.state["bookmarks"]["events"]["cursor"] == "a"
+        assert "nothing left" in output.last_line
+
+    @pytest.mark.parametrize("empty", [1, 4, 5, 6])
+    def test_pages_without_items_in_the_middle(
+        self, sandbox: Sandbox, tap: Tap, empty: int
+    ) -> None:
+        """Four in a row are followed; the fifth stops the stream, which is not at its end then."""
+        items = sandbox.world.items("events")[:3]
+        pages: list[dict[str, Any]] = [{"items": items[:1], "nextCursor": "a"}]
+        pages += [{"items": [], "nextCursor": f"empty {number}"} for number in range(empty)]
+        pages += [{"items": items[1:], "nextCursor": "b"}, {"items": [], "nextCursor": "b"}]
+        serve(sandbox, pages)
+        config = sandbox.config(end_date=self.AFTER_ALL, time_unit="milliseconds")
+        output = tap(config)
+        bookmark = output.state["bookmarks"]["events"]
+        assert output.code == 0
+        assert output.counts()["events"] == (3 if empty < 5 else 1)
+        assert bookmark["cursor"] == ("b" if empty < 5 else "empty 4")
+        assert bookmark["scope"]["finished"] is (empty < 5)
+        assert ("left for the next run: events (empty pages)" in output.last_line) is (empty >= 5)
+        assert ("events: 5 pages without records in a row" in output.stderr) is (empty >= 5)
+        if empty >= 5:
+            assert tap(config, state=output.state).counts()["events"] == 2
+
+    AFTER_ALL = "2026-06-01"
 
     @pytest.mark.parametrize("last", [{"nextCursor": None}, {"nextCursor": ""}, {}])
     def test_a_first_page_without_a_cursor(
@@ -281,7 +306,7 @@ class TestUnit:
                 if first <= record[ORDERS[stream]] < last
             ]
             probes = [r for r in sandbox.pages(stream) if r.param("pageSize") == "1"]
-            count = 0 if setting == "given" else 1 if unit == "milliseconds" else 3
+            count = 0 if setting == "given" else 1 if unit == "milliseconds" else 5
             assert len(probes) == count
         assert output.counts()["events"] > 8
 

@@ -16,7 +16,7 @@ from dev.expected import KEYS, ORDERS, STREAMS, count_by_key, expected_records, 
 from dev.running import TAP, clean_environment, write
 from dev.sandbox import Fault
 from dev.sandbox.world import BEGINNING, DAY
-from tap_croct import asking, batches, messages
+from tap_croct import export, messages
 from tests.support.catalogs import catalog_of, select
 
 if TYPE_CHECKING:
@@ -112,8 +112,8 @@ def test_in_the_middle_of_a_run(  # noqa: PLR0913, PLR0917 - fixtures
     monkeypatch.setattr(
         messages.MessageWriter, "write_records", slow(messages.MessageWriter.write_records)
     )
-    monkeypatch.setattr(batches.BatchWriter, "add", slow(batches.BatchWriter.add))
-    monkeypatch.setattr(batches.BatchWriter, "__init__", slow(batches.BatchWriter.__init__))
+    monkeypatch.setattr(messages.BatchFiles, "add", slow(messages.BatchFiles.add))
+    monkeypatch.setattr(messages.BatchFiles, "__init__", slow(messages.BatchFiles.__init__))
     sandbox = start(visits=250, time_unit=time_unit)
     for stream in STREAMS:
         reject(sandbox, stream)
@@ -278,7 +278,7 @@ def test_a_single_rejection(sandbox: Sandbox, tap: Tap, status: int) -> None:
 def test_a_pause_before_it_is_confirmed(
     sandbox: Sandbox, tap: Tap, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asking, "CONFIRM_AFTER", 0.6)
+    monkeypatch.setattr(export, "CONFIRM_AFTER", 0.6)
     reject(sandbox, "events", times=1)
     output = tap(sandbox.config(page_size=200))
     first, second = sandbox.pages("events")[1:3]
@@ -288,7 +288,7 @@ def test_a_pause_before_it_is_confirmed(
 
 def test_the_pause_is_long_enough_for_a_hiccup(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    assert asking.CONFIRM_AFTER >= 2
+    assert export.CONFIRM_AFTER >= 2
 
 
 @pytest.mark.parametrize(
