@@ -1,56 +1,48 @@
-"""The command `tap-croct`."""
+"""The command `tap-croct`: signals first, errors as one line, exit codes."""
 
 from __future__ import annotations
 
-import atexit
 import gc
 import os
 import signal
 import sys
-import threading
+import traceback
+
+from tap_croct import SIGNALS
 
 
 def main() -> None:
-    """Run the tap; from the first moment on, a signal ends it with 128 + its number."""
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, _terminate)
-    gc.disable()  # what imports make stays: collecting garbage takes a tenth of their time
-    from tap_croct.deferred import deferred  # noqa: PLC0415 - imports take time, ...
+    """Run the tap; end with a message, not with a traceback.
 
-    with deferred():
-        from tap_croct import tap  # noqa: PLC0415 - ... half a second, in which signals arrive, too
+    Raises:
+        SystemExit: With 1 after an error, 2 for a wrong command line, 128 + its number after a
+            signal.
+    """
+    for signum in SIGNALS:
+        if signum != signal.SIGHUP or signal.getsignal(signum) != signal.SIG_IGN:
+            signal.signal(signum, _end_at_once)
+    gc.disable()  # what imports make stays: collecting garbage takes a quarter of their time
+    from tap_croct import errors, logs, tap  # noqa: PLC0415 - half a second, in which signals arrive
 
     gc.freeze()
     gc.set_threshold(100_000)  # records form no cycles: looking for any takes a fifth of an export
     gc.enable()
+    logger = tap.TapCroct.logger
     try:
-        tap.main()
+        command = tap.configured_command()
+        command()
+    except Exception as error:  # noqa: BLE001 - the last resort
+        logger.debug("%s", traceback.format_exc())
+        logs.last_lines(logger, errors.explain(error))
+        sys.exit(1)
     except SystemExit as end:
-        if end.code is None or isinstance(end.code, int):
-            _end(end.code or 0)
+        if end.code in [128 + signum for signum in SIGNALS]:
+            name = signal.Signals(int(end.code) - 128).name
+            logger.warning("Ended by %s: the next run resumes after the last state written", name)
         raise
 
 
-def _end(code: int) -> None:
-    """End the process as Python does, but do not take all modules apart before.
-
-    That would take a 30th of the time of an export of 100,000 events. Profilers, and threads that
-    have to be waited for, get the ordinary end.
-    """
-    waited_for = [thread for thread in threading.enumerate() if not thread.daemon]
-    if len(waited_for) > 1 or sys.getprofile() or sys.gettrace():
-        return
-    atexit._run_exitfuncs()  # noqa: SLF001 - there is no public way
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            try:
-                stream.flush()
-            except (OSError, ValueError):  # Python says so, with its own exit code
-                return
-    os._exit(code)
-
-
-def _terminate(signum: int, _frame: object) -> None:
+def _end_at_once(signum: int, _frame: object) -> None:
     """End the process before there is a tap, which has a handler of its own.
 
     At once: an exception could be caught by a module that is being imported.

@@ -6,10 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tap_croct import times
-from tap_croct.times import Window
+from tap_croct.errors import InputError
+from tap_croct.logs import NAME_LIMIT, printable
+from tap_croct.times import Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    import logging
+    from collections.abc import Iterable, Mapping
+
+    from tap_croct.times import Window
 
 SCOPE = "scope"
 """Key of a stream's state: what the export was limited to when the bookmark was made."""
@@ -19,73 +24,6 @@ BOOKMARK = ("cursor", "replication_key", "replication_key_value", SCOPE)
 
 HOUR = 3_600_000
 """Milliseconds of an hour."""
-
-
-@dataclass(frozen=True)
-class Scope:
-    """What an export is limited to.
-
-    Attributes:
-        window: The time window.
-        event_types: The types of events; None for all of them, and for the other streams.
-    """
-
-    window: Window
-    event_types: frozenset[str] | None
-
-    @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> Scope:
-        """Read a scope from the tap's settings, or from a bookmark: the names are the same.
-
-        Args:
-            settings: May hold `start_date`, `end_date` and `event_types`. Other notations of the
-                same times, and the same types in another order, make equal scopes.
-
-        Raises:
-            ValueError: If a date is not one.
-            OverflowError: If a date lies outside of the calendar.
-            TypeError: If something has the wrong type.
-        """
-        bounds = (settings.get("start_date"), settings.get("end_date"))
-        window = Window(*(None if bound is None else times.parse(bound) for bound in bounds))
-        return cls(window, frozenset(settings.get("event_types") or ()) or None)
-
-    def widened(self, before: Scope) -> str | None:
-        """Tell what of this scope lies before the bookmark of an earlier one.
-
-        Args:
-            before: The scope of the bookmark.
-
-        Returns:
-            What was changed, in words; None if everything new comes after the bookmark.
-        """
-        start, old = self.window.start, before.window.start
-        if old is not None and (start is None or start < old):
-            return f"`start_date` was {'removed' if start is None else 'moved back'}"
-        if before.event_types is None:
-            return None
-        if self.event_types is None:
-            return "`event_types` was removed"
-        added = self.event_types - before.event_types
-        return f"`event_types` has more types ({', '.join(sorted(added))})" if added else None
-
-    def ends_later(self, before: Scope) -> bool:
-        """Tell whether `end_date` was moved later or removed since an earlier scope."""
-        end, old = self.window.end, before.window.end
-        return old is not None and (end is None or end > old)
-
-    def as_state(self) -> dict[str, Any]:
-        """Return what `of` reads.
-
-        All of it, null for what is not limited: a runner that merges states would keep the limits
-        of an earlier one.
-        """
-        window, types = self.window, self.event_types
-        return {
-            "start_date": None if window.start is None else times.to_rfc3339(window.start),
-            "end_date": None if window.end is None else times.to_rfc3339(window.end),
-            "event_types": None if types is None else sorted(types),
-        }
 
 
 @dataclass(frozen=True)
@@ -114,18 +52,16 @@ class Bookmark:
         Raises:
             ValueError: If a time or the scope cannot be read.
         """
-        latest = state.get("replication_key_value")
-        made_with = state.get(SCOPE)
+        latest, made_with = state.get("replication_key_value"), state.get(SCOPE)
+        what = "a `replication_key_value` that is not a time"
         try:
-            return cls(
-                state.get("cursor"),
-                None if latest is None else times.parse(latest),
-                None if made_with is None else Scope.of(made_with),
-                finished=bool(made_with and made_with.get("finished")),
-            )
+            seen = None if latest is None else times.parse(latest)
+            what = f"a `{SCOPE}` that cannot be read"
+            scope = None if made_with is None else Scope.of(made_with)
+            finished = bool(made_with and made_with.get("finished"))
         except (AttributeError, OverflowError, TypeError, ValueError) as error:
-            message = f"The bookmark cannot be read ({error})"
-            raise ValueError(message) from error
+            raise ValueError(what) from error
+        return cls(state.get("cursor"), seen, scope, finished)
 
     def as_state(self, replication_key: str) -> dict[str, Any]:
         """Return what `of` reads.
@@ -142,6 +78,71 @@ class Bookmark:
         if self.scope is not None:
             state[SCOPE] = self.scope.as_state() | {"finished": self.finished}
         return state
+
+
+def checked_state(
+    state: dict[str, Any], streams: Iterable[str], logger: logging.Logger
+) -> dict[str, Any]:
+    """Return the bookmarks of a state, without what only an unfinished run leaves there.
+
+    Args:
+        state: A state, or a STATE message around one.
+        streams: Names of the streams.
+        logger: For a warning about bookmarks of other streams.
+
+    Returns:
+        The state; bookmarks of other streams are kept as they are.
+
+    Raises:
+        InputError: If something in it cannot be a bookmark.
+    """
+    if state.get("type") == "STATE":
+        state = state.get("value", {})
+    if not state:
+        return {}
+    bookmarks = state.get("bookmarks") if isinstance(state, dict) else None
+    if not isinstance(bookmarks, dict):
+        message = (
+            'The state must look like {"bookmarks": {"events": {…}}}; with `{}`, everything is '
+            "exported from the beginning"
+        )
+        raise InputError(message)
+    checked = {}
+    for name, bookmark in bookmarks.items():
+        text = printable(name, NAME_LIMIT)
+        if not isinstance(bookmark, dict):
+            message = f"The state of {text} must be an object"
+            raise InputError(message)
+        if name not in streams:
+            logger.warning(
+                "The state has a bookmark of %s, which is not a stream of this tap: "
+                "it is ignored, and kept in the state",
+                text,
+            )
+        checked[name] = _checked_bookmark(name, bookmark) if name in streams else bookmark
+    return {"bookmarks": checked}
+
+
+def _checked_bookmark(stream: str, bookmark: dict[str, Any]) -> dict[str, Any]:
+    checked = {name: bookmark[name] for name in BOOKMARK if bookmark.get(name) not in (None, "")}
+    for name, value in checked.items():
+        if not isinstance(value, dict if name == SCOPE else str):
+            kind = "an object" if name == SCOPE else "a string"
+            message = (
+                f"The state of {stream} has a `{name}` that is not {kind}. Without its `cursor`, "
+                "the export resumes by its replication key; without its bookmark, it starts from "
+                "the beginning"
+            )
+            raise InputError(message)
+    try:
+        Bookmark.of(checked)
+    except ValueError as error:
+        message = (
+            f"The state of {stream} has {error}. Without its `{SCOPE}`, the export resumes as if "
+            "nothing had been changed since; without its bookmark, it starts from the beginning"
+        )
+        raise InputError(message) from None
+    return checked
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from singer_sdk.streams.rest import PageContext
 from tap_croct import errors
 from tap_croct.decode import Page, decode_page
 from tap_croct.errors import MAX_RETRY_AFTER, ApiError, RetriableError
-from tap_croct.text import counted, printable
+from tap_croct.logs import counted, printable
 from tap_croct.times import now
 
 if sys.version_info >= (3, 12):

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from tap_croct.text import no_constant
+from tap_croct.logs import no_constant
 
 SURROGATES_REPLACED = "unpaired surrogates are not text: replaced with U+FFFD"
 NUMBERS_AS_TEXT = "numbers that no decimal can hold are exported as text"

@@ -12,8 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 from requests.exceptions import ProxyError, SSLError, Timeout
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError, SingerSDKError
 
-from tap_croct.redaction import redacted
-from tap_croct.text import printable
+from tap_croct.logs import printable, redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

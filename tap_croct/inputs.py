@@ -1,36 +1,55 @@
-"""What a run is given besides its settings: JSON files and the state."""
+"""What a run is given: files, the environment and the state of an earlier run."""
 
 from __future__ import annotations
 
+import importlib.util
+import io
 import json
-import sys
+import logging
+import os
+import re
+import ssl
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies
 
-from tap_croct import times
-from tap_croct.bookmark import BOOKMARK, SCOPE, Bookmark
+import requests
+from dotenv import dotenv_values
+
 from tap_croct.errors import InputError
-from tap_croct.text import NAME_LIMIT, no_constant, printable
+from tap_croct.logs import NAME_LIMIT, no_constant, printable, redact
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Iterable
 
+PREFIX = "TAP_CROCT_"
+"""Start of the names of the environment variables that hold settings."""
 
-def read_file(path: str) -> str:
-    """Read a file, once: it may be a pipe, as from a process substitution.
+_BOOLEANS = dict.fromkeys(("true", "1", "yes", "on"), True)
+_BOOLEANS |= dict.fromkeys(("false", "0", "no", "off"), False)
+_PASSWORD = re.compile(r"(?<=://)[^:/@]*:(.*)(?=@)")
+_HOST = re.compile(r"[\w.:-]+")
+
+
+# Files
+
+
+def read_config(path: str) -> dict[str, Any]:
+    """Read a configuration file, once: it may be a pipe, as from a process substitution.
 
     Args:
-        path: Its path, or `-` for standard input.
+        path: Its path.
 
     Raises:
-        InputError: If it cannot be read, or is not UTF-8 text.
+        InputError: If it cannot be read, or is not a JSON object.
     """
-    if path == "-":
-        return read_stream(sys.stdin, "standard input")
+    if not path.strip():
+        message = "`--config` is empty: it takes the path of a file, or ENV"
+        raise InputError(message)
     try:
         with Path(path).open(encoding="utf-8") as file:
-            return read_stream(file, path)
+            return read_object(read_stream(file, path), path)
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror}"
         raise InputError(message) from None
@@ -75,78 +94,194 @@ def read_object(text: str, source: str) -> dict[str, Any]:
     return value
 
 
-def checked_state(
-    state: dict[str, Any], streams: Iterable[str], logger: logging.Logger
-) -> dict[str, Any]:
-    """Return the bookmarks of a state, without what only an unfinished run leaves there.
+def reread(option: str, file: IO[str]) -> IO[str]:
+    """Read an open file, once, and check that it holds a JSON object.
 
     Args:
-        state: A state, or a STATE message around one.
-        streams: Names of the streams.
-        logger: For a warning about bookmarks of other streams.
+        option: The option that names it, for a message.
+        file: The file, which may be a pipe.
 
     Returns:
-        The state; bookmarks of other streams are kept as they are.
+        Its text, to be read again.
 
     Raises:
-        InputError: If something in it cannot be a bookmark.
+        InputError: If it cannot be read, or is not a JSON object.
     """
-    if state.get("type") == "STATE":
-        state = state.get("value", {})
-    if not state:
-        return {}
-    bookmarks = state.get("bookmarks") if isinstance(state, dict) else None
-    if not isinstance(bookmarks, dict):
+    source = f"{option} {file.name}"
+    with file:
+        text = read_stream(file, source)
+    read_object(text, source)
+    return io.StringIO(text)
+
+
+def merged(sources: Iterable[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
+    """Merge settings: later sources win.
+
+    Args:
+        sources: What each source is called in a message, and its settings.
+
+    Raises:
+        InputError: If two sources set one object, such as `stream_maps`, in different ways: the
+            later one would replace all of the other.
+    """
+    config: dict[str, Any] = {}
+    found_in: dict[str, str] = {}
+    mistakes = []
+    for source, settings in sources:
+        for name, value in settings.items():
+            before = config.get(name)
+            is_object = isinstance(value, dict) or isinstance(before, dict)
+            if name in config and is_object and value != before:
+                mistakes.append(
+                    f"{printable(name, NAME_LIMIT)}: {found_in[name]} and {source} set it in "
+                    "different ways, and only one would count. Put it into one of them"
+                )
+            found_in[name] = source
+        config |= settings
+    if mistakes:
+        raise InputError(*mistakes)
+    return config
+
+
+# The environment
+
+
+def check_logging() -> None:
+    """Check what the environment says about the log; empty variables count as not set.
+
+    Raises:
+        InputError: If it names a level that does not exist.
+    """
+    for name in ("TAP_CROCT_LOGLEVEL", "LOGLEVEL", "SINGER_SDK_LOG_CONFIG"):
+        text = os.environ.pop(name, "").strip()
+        if text:  # docker compose makes empty ones
+            os.environ[name] = text
+    for name in ("TAP_CROCT_LOGLEVEL", "LOGLEVEL"):
+        if level := os.environ.get(name):
+            if not isinstance(logging.getLevelName(level.upper()), int):
+                message = f"{name} must be DEBUG, INFO, WARNING, ERROR or CRITICAL"
+                raise InputError(message)
+            return
+
+
+def variables() -> dict[str, str]:
+    """Return the environment variables of the tap, and those of `.env` that are not set.
+
+    The file is read from the working directory only: one in a folder above it may belong to
+    somebody else. (The SDK looks next to its own source.) Empty variables are treated as not
+    set, and white space around a value is not part of it.
+
+    Raises:
+        InputError: If there is a `.env` that cannot be read, or no working directory any more.
+    """
+    try:
+        file = Path.cwd() / ".env"
+    except FileNotFoundError:
+        message = "The working directory does not exist any more"
+        raise InputError(message) from None
+    try:
+        # Not left to python-dotenv: before 1.2.3, a byte order mark is part of the first name.
+        text = file.read_text(encoding="utf-8").removeprefix("\ufeff") if file.exists() else ""
+        in_file = dotenv_values(stream=io.StringIO(text))
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"{file} cannot be read: {error}"
+        raise InputError(message) from None
+    both = [*in_file.items(), *os.environ.items()]
+    return {n: v.strip() for n, v in both if n.startswith(PREFIX) and v and v.strip()}
+
+
+def settings_in(
+    variables: dict[str, str], schema: dict[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
+    """Read settings from environment variables.
+
+    Args:
+        variables: The variables, see `variables`.
+        schema: JSON schema of the settings.
+
+    Returns:
+        The settings, and the variables that match no setting. What cannot be read as its setting's
+        type stays a string: the validation then says what it may be.
+    """
+    named = {PREFIX + name.upper(): name for name in schema["properties"]}
+    found = {
+        name: _read(variables[variable], schema["properties"][name])
+        for variable, name in named.items()
+        if variable in variables
+    }
+    # Meltano has variables with two underscores, and one for each part of an object.
+    parts = tuple(
+        f"{variable}_"
+        for variable, name in named.items()
+        if "object" in schema["properties"][name].get("type", ())
+    )
+    unknown = variables.keys() - named.keys() - {f"{PREFIX}LOGLEVEL"}
+    return found, [name for name in unknown if not name.startswith((f"{PREFIX}_", *parts))]
+
+
+def _read(text: str, prop: dict[str, Any]) -> object:
+    types = prop.get("type", ())
+    if "string" in types:
+        return text
+    if "boolean" in types:
+        return _BOOLEANS.get(text.lower(), text)
+    try:
+        return json.loads(text, parse_constant=no_constant)
+    except (ValueError, RecursionError):
+        return [item.strip() for item in text.split(",")] if "array" in types else text
+
+
+def check_network(url: str) -> None:
+    """Check the proxy and the bundle of certificates that `requests` is told to use.
+
+    Args:
+        url: The API's base URL.
+
+    Raises:
+        InputError: If one of them cannot be used.
+    """
+    for proxy in getproxies().values():
+        if found := _PASSWORD.search(proxy):
+            for secret in (found[0], found[1], unquote(found[1])):
+                redact(secret)
+    if not url.startswith("https:"):
+        return  # goes through no proxy
+    proxies = requests.utils.get_environ_proxies(url)
+    if used := proxies.get("https") or proxies.get("all"):
+        _check_proxy(used)
+    for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        if bundle := os.environ.get(variable):
+            _check_bundle(variable, bundle)
+            return
+
+
+def _check_proxy(proxy: str) -> None:
+    names = [name for name, value in os.environ.items() if value == proxy]
+    variable = " or ".join(n for n in names if n.lower() in ("https_proxy", "all_proxy"))
+    try:
+        parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+        _ = parts.port  # raises for a port that is not a number
+        valid = _HOST.fullmatch(parts.hostname or "") and not (parts.query or parts.fragment)
+    except ValueError:
+        valid = None
+    if not valid:
         message = (
-            'The state must look like {"bookmarks": {"events": {…}}}; with `{}`, everything is '
-            "exported from the beginning"
+            f"{variable} is not the URL of a proxy, such as http://user:password@host:port. "
+            "Special characters in user and password have to be percent-encoded: # is %23"
         )
         raise InputError(message)
-    for name, bookmark in bookmarks.items():
-        text = printable(name, NAME_LIMIT)
-        if not isinstance(bookmark, dict):
-            message = f"The state of {text} must be an object"
-            raise InputError(message)
-        if name not in streams:
-            logger.warning(
-                "The state has a bookmark of %s, which is not a stream of this tap: "
-                "it is ignored, and kept in the state",
-                text,
-            )
-    return {
-        "bookmarks": {
-            name: _checked_bookmark(name, bookmark) if name in streams else bookmark
-            for name, bookmark in bookmarks.items()
-        }
-    }
+    if parts.scheme.startswith("socks") and importlib.util.find_spec("socks") is None:
+        message = (
+            f"{variable} names a SOCKS proxy: install PySocks beside the tap (`requests[socks]`)"
+        )
+        raise InputError(message)
 
 
-def _checked_bookmark(stream: str, bookmark: dict[str, Any]) -> dict[str, Any]:
-    checked = {name: bookmark[name] for name in BOOKMARK if bookmark.get(name) not in (None, "")}
-    for name, value in checked.items():
-        if name != SCOPE and not isinstance(value, str):
-            message = (
-                f"The state of {stream} has a `{name}` that is not a string. Without its `cursor`, "
-                "the export resumes by its replication key; without its bookmark, it starts from "
-                "the beginning"
-            )
-            raise InputError(message)
+def _check_bundle(variable: str, bundle: str) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
-        times.parse(checked.get("replication_key_value", "2000-01-01"))
-    except (ValueError, OverflowError):
-        message = f"The state of {stream} has a `replication_key_value` that is not a time"
+        context.load_verify_locations(**{"capath" if Path(bundle).is_dir() else "cafile": bundle})
+    except OSError as error:  # of SSL, too
+        reason = error.strerror or error
+        message = f"{variable} names {bundle}, which cannot be used: {printable(reason)}"
         raise InputError(message) from None
-    if bookmark.get(SCOPE) is not None:
-        checked[SCOPE] = bookmark[SCOPE]
-        if not isinstance(checked[SCOPE], dict):
-            message = f"The state of {stream} has a `{SCOPE}` that is not an object"
-            raise InputError(message)
-        try:
-            Bookmark.of(checked)
-        except ValueError:
-            message = (
-                f"The state of {stream} has a `{SCOPE}` that cannot be read. Without it, the "
-                "export resumes as if nothing had been changed since"
-            )
-            raise InputError(message) from None
-    return checked

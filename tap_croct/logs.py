@@ -1,28 +1,178 @@
-"""The log: clean records, no misleading lines, and a last word that is always seen."""
+"""Texts that people read: without secrets and control characters, and cut to a length."""
 
 from __future__ import annotations
 
+import difflib
+import json
 import logging
-import os
+import re
 import sys
-import threading
 import traceback
-from typing import TYPE_CHECKING, Any
-
-from tap_croct.errors import InputError
-from tap_croct.redaction import redacted
-from tap_croct.text import escaped, printable
+from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import quote, quote_plus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Collection, Iterable
 
+TEXT_LIMIT = 300
+"""Characters of one text that a message quotes."""
+
+NAME_LIMIT = 80
+"""Characters of a name in a list of names."""
+
+LIST_LIMIT = 50
+"""Names that a list in a message contains."""
+
+MISSPELT = 0.8
+"""How similar a name must be to a known one to be taken for a misspelling, 0 to 1."""
+
+_SIMILAR = 0.6  # enough to suggest a name
+_SHORTEST = 4  # characters: anything shorter is not a secret, and part of many words
 _OWN = ("tap-croct", "tap_croct", "singer_sdk")
 _MISLEADING = (
     "An unhandled error occurred",  # it is handled: the last line explains it
     "Config validation failed",  # said after the lines that say what is wrong
-    "Skipping parse of env var settings",
+    "Skipping parse of env var settings",  # they are read before the SDK would
     "Selection metadata omitted",  # one line for each property and page
 )
+_secrets: dict[str, re.Pattern[str]] = {}
+
+
+# Secrets
+
+
+def redact(secret: str) -> None:
+    """Have `redacted` remove a secret from now on.
+
+    Args:
+        secret: What must not be seen: as it is, nor as it looks in a URL or in JSON. One of fewer
+            than four characters is not removed.
+    """
+    if len(secret) >= _SHORTEST:
+        forms = {secret, json.dumps(secret)[1:-1], quote(secret, safe=""), quote_plus(secret)}
+        # A short form may be part of a long one.
+        pattern = "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True))
+        _secrets[secret] = re.compile(pattern, re.IGNORECASE)
+
+
+def redacted(text: str) -> str:
+    """Return a text without the secrets.
+
+    Args:
+        text: A text that was not cut: half a key would not be recognized.
+    """
+    for pattern in _secrets.values():
+        text = pattern.sub("***", text)
+    return text
+
+
+# Texts
+
+
+def printable(value: object, limit: int = TEXT_LIMIT) -> str:
+    """Return a value from outside as one line that can be logged.
+
+    Secrets are redacted before the text is cut: half a key is still a secret. Everything that is
+    not printable is escaped as in Python source: control characters (C0 and C1), line and
+    paragraph separators, bidirectional and zero-width marks, unpaired surrogates.
+
+    Args:
+        value: A text, or whatever stands where a text was expected.
+        limit: Length at which the text is cut, in characters.
+
+    Returns:
+        The text; a cut one ends with its length.
+    """
+    text = redacted(value if isinstance(value, str) else _text(value))
+    cut = escaped(text[:limit])
+    return cut if len(text) <= limit else f"{cut}… ({len(text):,} characters)"
+
+
+def escaped(text: str, keep: str = "") -> str:
+    r"""Escape what is not printable, as in Python source (`\x1b`, `\u2028`).
+
+    Args:
+        text: A text.
+        keep: Characters to leave as they are.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() or char in keep else char.encode("unicode_escape").decode()
+        for char in text
+    )
+
+
+def listed(names: Collection[object], limit: int = LIST_LIMIT) -> str:
+    """Return names from outside as a list that can be logged, in alphabetical order.
+
+    Args:
+        names: The names.
+        limit: How many to list; the others are counted.
+
+    Returns:
+        Such as `a, b and 4,950 more`.
+    """
+    shown = sorted(printable(name, NAME_LIMIT) for name in names)[:limit]
+    left = len(names) - len(shown)
+    return ", ".join(shown) + (f" and {left:,} more" if left else "")
+
+
+def counted(number: int, one: str) -> str:
+    """Return a number with its noun.
+
+    Args:
+        number: How many.
+        one: The noun in the singular.
+
+    Returns:
+        Such as `1 retry` or `1,200 retries`.
+    """
+    many = f"{one[:-1]}ies" if one.endswith("y") else f"{one}s"
+    return f"{number:,} {one if number == 1 else many}"
+
+
+def guess(name: str, known: Iterable[str], similarity: float = _SIMILAR, prefix: str = "") -> str:
+    """Return which of the known names was probably meant.
+
+    Args:
+        name: A name that is not among them.
+        known: The names to choose from.
+        similarity: How similar they must be, 0 to 1.
+        prefix: What all names start with, and so no sign of similarity.
+
+    Returns:
+        The end of a sentence, with up to three names; empty if none is similar.
+    """
+    lower = {word.removeprefix(prefix).lower(): word for word in known}
+    word = name.removeprefix(prefix).lower()[:NAME_LIMIT]
+    names = [f'"{lower[w]}"' for w in difflib.get_close_matches(word, lower, cutoff=similarity)]
+    if not names:
+        return ""
+    return f"; did you mean {' or '.join(filter(None, [', '.join(names[:-1]), names[-1]]))}?"
+
+
+def no_constant(name: str) -> NoReturn:
+    """Reject what Python takes for JSON, and nothing else does: NaN passes every limit.
+
+    Args:
+        name: `NaN`, `Infinity` or `-Infinity`.
+
+    Raises:
+        ValueError: Always.
+    """
+    message = f"it has {name}, which is not a number of JSON"
+    raise ValueError(message)
+
+
+def _text(value: object) -> str:
+    try:
+        return str(value)
+    except (RecursionError, ValueError):  # nested too deeply; an integer of thousands of digits
+        return f"({type(value).__name__})"
+
+
+# The log
 
 
 class CleanRecord(logging.LogRecord):
@@ -48,41 +198,21 @@ def clean_records() -> None:
     logging.setLogRecordFactory(CleanRecord)
 
 
-def prepare(configure: Callable[[], Any], loggers: Iterable[str] = ()) -> Any:
-    """Configure the log.
+def prepare(loggers: Iterable[str]) -> None:
+    """Undo what a logging configuration does to loggers that exist, and drop misleading lines.
 
     Args:
-        configure: Configures the log as the SDK does, with the level and the file that the
-            environment names.
         loggers: Names of loggers that are going to be used.
-
-    Returns:
-        What `configure` returns.
-
-    Raises:
-        InputError: If that is not a configuration.
     """
-    clean_records()
-    if not os.environ.get("SINGER_SDK_LOG_CONFIG"):  # the SDK would read the folder "."
-        os.environ.pop("SINGER_SDK_LOG_CONFIG", None)
-    try:
-        result = configure()
-    except Exception as error:
-        file = os.environ.get("SINGER_SDK_LOG_CONFIG")
-        what = f"{file} (SINGER_SDK_LOG_CONFIG)" if file else "TAP_CROCT_LOGLEVEL or LOGLEVEL"
-        message = f"The log cannot be configured as {what} says: {printable(error)}"
-        raise InputError(message) from error
     for name in (*_OWN, *loggers, *logging.root.manager.loggerDict):
         if name.split(".")[0] in _OWN:
             logger = logging.getLogger(name)
             # `dictConfig` silences what exists by then, unless it is told not to.
             logger.disabled = False
             logger.addFilter(_is_helpful)
-    threading.excepthook = _log_uncaught
-    return result
 
 
-def last_word(logger: logging.Logger, lines: Iterable[str]) -> None:
+def last_lines(logger: logging.Logger, lines: Iterable[str]) -> None:
     """Log an error, or write it to standard error where no handler takes it.
 
     Nothing is logged after it: the thread that fetches pages may still be at work.
@@ -119,11 +249,6 @@ def _is_heard(logger: logging.Logger) -> bool:
         handler.level <= logging.ERROR and not isinstance(handler, logging.NullHandler)
         for handler in handlers
     )
-
-
-def _log_uncaught(caught: threading.ExceptHookArgs) -> None:
-    error = caught.exc_value
-    logging.getLogger(_OWN[0]).error("An error in a thread: %s", error, exc_info=error)
 
 
 def _message(record: logging.LogRecord) -> str:

@@ -7,14 +7,16 @@ import re
 import select
 import signal
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 from uuid import uuid4
 
 from singer_sdk.batch import Batcher
 from singer_sdk.contrib.msgspec import MsgSpecWriter, decoder, encoder
+from singer_sdk.helpers._batch import StorageTarget  # the SDK has no public name for it
 
 from tap_croct.errors import OutputError
-from tap_croct.text import printable
+from tap_croct.logs import NAME_LIMIT, guess, printable
 
 if sys.version_info >= (3, 12):
     from typing import override
@@ -22,7 +24,7 @@ else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
 
     from singer_sdk.helpers._batch import BatchConfig
@@ -36,6 +38,13 @@ _WAIT = 0.5  # seconds between two looks at whether a signal arrived while the o
 
 _LEVEL = 4
 """Two fifths of the time of gzip's level 9, which is the SDK's; files are an eighth larger."""
+
+_BATCH_NAMES = {
+    "": ("encoding", "storage", "batch_size"),
+    "encoding.": ("format", "compression"),
+    "storage.": ("root", "prefix", "params"),
+}
+"""What the parts of `batch_config` can hold: anything else, the SDK answers with a TypeError."""
 
 _FORBIDDEN = re.compile(r"[^\w.-]")  # in the name of a file
 
@@ -158,6 +167,10 @@ class BatchFiles:
         """
         if config.encoding.format == "jsonl" and config.encoding.compression is None:
             config.encoding.compression = "gzip"
+        folder, slash, prefix = (config.storage.prefix or "").rpartition("/")
+        if slash:  # a local folder has to be made: the SDK makes the root
+            root = f"{config.storage.root.rstrip('/')}/{folder}"
+            config.storage = replace(config.storage, root=root, prefix=prefix)
         self.config = config
         """Encoding, storage and batch size."""
 
@@ -220,3 +233,31 @@ class BatchFiles:
             with config.storage.open(name, "wb") as file:
                 file.write(gzip.compress(content, _LEVEL) if packed else content)
             yield str(config.storage.get_url(name))
+
+
+def wrong_batches(batches: Mapping[str, Any] | None) -> Iterator[str]:
+    """Yield a line for each mistake about batch files that the SDK's schema does not find.
+
+    It allows any name, and does not know `batch_size`: with a negative one, no file would hold the
+    records.
+
+    Args:
+        batches: The setting `batch_config`.
+    """
+    if not batches:
+        return
+    for path, names in _BATCH_NAMES.items():
+        given = batches.get(path[:-1]) or {} if path else batches
+        for name in sorted(given.keys() - names):
+            what = printable(name, NAME_LIMIT)
+            yield f"batch_config.{path}{what}: is not a setting{guess(name, names)}"
+    for part, needed in (("encoding", "format"), ("storage", "root")):
+        if not (batches.get(part) or {}).get(needed):
+            yield f"batch_config.{part}.{needed}: is required for batch files"
+    size = batches.get("batch_size")
+    if size is not None and (type(size) is not int or size < 1):
+        yield "batch_config.batch_size: must be an integer of at least 1"
+    try:
+        StorageTarget(str((batches.get("storage") or {}).get("root") or ".")).get_url("file")
+    except (ValueError, ImportError) as error:  # a scheme that nothing knows, or no package for it
+        yield f"batch_config.storage.root: cannot be written to: {printable(error)}"

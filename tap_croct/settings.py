@@ -1,12 +1,25 @@
-"""The settings of the tap, as a JSON schema."""
+"""The settings of the tap: their JSON schema, and the checks that it cannot say."""
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from uuid import UUID
 
+from jsonschema import FormatChecker
 from singer_sdk import typing as th
+from singer_sdk.plugin_base import JSONSchemaValidator
 
+from tap_croct import stream_maps, times
+from tap_croct.logs import MISSPELT, NAME_LIMIT, guess, printable
+from tap_croct.messages import wrong_batches
 from tap_croct.schemas import EVENT_TYPES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from jsonschema import ValidationError
 
 API_URL = "https://api.croct.io/export"
 
@@ -126,3 +139,175 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
     ),
 ).to_dict()
 """The tap's own settings as a JSON schema."""
+
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_HEADER_VALUE = "a non-empty string of printable ASCII characters, without spaces around it"
+_DATE = "a date or date-time such as 2026-01-31 or 2026-01-31T08:00:00Z"
+_EXPECTED = {
+    "api_key": _HEADER_VALUE,
+    "api_url": (
+        f"a URL such as {API_URL}: https (http only for localhost, 127.0.0.1 and [::1]), "
+        "without user, query and fragment"
+    ),
+    "start_date": _DATE,
+    "end_date": _DATE,
+    "event_types": "a list of event types",
+    "page_size": "an integer from 1 to 1000",
+    "max_records": "an integer of at least 1",
+    "lookback_hours": "an integer of at least 0",
+    "replace_nul_characters": "true or false",
+    "time_unit": "`auto`, `milliseconds` or `seconds`",
+    "request_timeout": "a number of seconds above 0 and up to 86400",
+    "max_retries": "an integer of at least 0",
+    "user_agent": _HEADER_VALUE,
+}
+_TYPES = {
+    "array": "a list",
+    "boolean": "true or false",
+    "integer": "an integer",
+    "null": "",  # the same as leaving it out
+    "number": "a number",
+    "object": "a JSON object",
+    "string": "a string",
+}
+_FORMATS = FormatChecker(formats=())
+
+
+@_FORMATS.checks("header-value")
+def _is_header_value(value: object) -> bool:
+    if not isinstance(value, str):
+        return True  # another type is another mistake
+    return value != "" and value.isascii() and value.isprintable() and value == value.strip()
+
+
+@_FORMATS.checks("api-url", raises=ValueError)
+def _is_api_url(value: object) -> bool:
+    if not isinstance(value, str):
+        return True
+    url = urlsplit(value)
+    _ = url.port  # raises for a port that is not a number
+    secure = url.scheme == "https" or (url.scheme == "http" and url.hostname in _LOOPBACK)
+    plain = not (url.query or url.fragment or "@" in url.netloc) and _is_header_value(value)
+    return secure and plain and bool(url.hostname) and " " not in value
+
+
+@_FORMATS.checks("date-or-date-time", raises=(ValueError, OverflowError))
+def _is_time(value: object) -> bool:
+    if isinstance(value, str):
+        times.parse(value)
+    return True
+
+
+def validate(config: dict[str, Any], schema: dict[str, Any]) -> list[str]:
+    """Check a configuration, fill in the defaults, and write what is equivalent in one way.
+
+    That is the URL's scheme in lower case, integers without a fraction (`24.0` is one to JSON
+    Schema), and expressions without spaces around them, which Python would take for an indentation.
+
+    Args:
+        config: The configuration; it is changed.
+        schema: JSON schema of the settings, the SDK's own included.
+
+    Returns:
+        A line for each mistake, which names the setting and what it may be. Values are not
+        quoted, except for misspelt event types: one of them may be the key.
+    """
+    # Not left to the JSON schema: the SDK's crashes on a wrong `__else__`.
+    if mistakes := list(stream_maps.wrong_shapes(config.get("stream_maps"))):
+        return mistakes
+    validator = JSONSchemaValidator(schema, format_checker=_FORMATS)
+    errors = sorted(validator.iter_errors(config), key=lambda error: [str(p) for p in error.path])
+    mistakes = list(dict.fromkeys(_mistake(error) for error in errors))
+    mistakes = mistakes or list(wrong_batches(config.get("batch_config")))
+    if mistakes:
+        return mistakes
+    for name, value in config.items():
+        rules = schema["properties"].get(name, {})
+        if isinstance(value, float) and "integer" in rules.get("type", ()):
+            config[name] = int(value)
+    scheme, rest = config["api_url"].split(":", 1)
+    config["api_url"] = f"{scheme.lower()}:{rest}"
+    if "stream_maps" in config:
+        config["stream_maps"] = stream_maps.normalized(config["stream_maps"])
+    if {"start_date", "end_date"} <= config.keys():
+        start, end = (times.parse(config[name]) for name in ("start_date", "end_date"))
+        if end <= start:
+            return ["end_date: must lie after start_date"]
+    return []
+
+
+def warnings(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line for each setting that is valid, but probably a mistake.
+
+    Args:
+        config: A valid configuration.
+    """
+    start = config.get("start_date")
+    if start is not None and times.parse(start) > time.time() * 1000:
+        yield "start_date: lies in the future: nothing is exported until then"
+    key = config["api_key"]
+    if key != key.strip("'\""):
+        yield "api_key: stands in quotes, which are sent with it (`docker --env-file` keeps them)"
+    elif not _is_uuid4(key):
+        yield "api_key: is not a version 4 UUID, as all keys of Croct are"
+
+
+def unknown(
+    names: Iterable[str], known: Iterable[str], prefix: str = ""
+) -> tuple[list[str], list[str]]:
+    """Tell misspelt names of settings, or of environment variables, from unknown ones.
+
+    Args:
+        names: The names given.
+        known: The names of the settings, or of their variables.
+        prefix: What all of them start with, and so no sign of similarity.
+
+    Returns:
+        A line for each name that is close to a known one, and a line for each other one.
+    """
+    known = list(known)
+    misspelt, others = [], []
+    for name in sorted(set(names).difference(known)):
+        text = printable(name, NAME_LIMIT)
+        hint = guess(name, known, prefix=prefix)
+        if guess(name, known, MISSPELT, prefix):
+            misspelt.append(f"{text}: is not a setting{hint}")
+        else:
+            others.append(f"{text}: is not a setting, and is ignored{hint}")
+    return misspelt, others
+
+
+def _is_uuid4(text: str) -> bool:
+    try:
+        return UUID(text).version == 4 and str(UUID(text)) == text.lower()  # noqa: PLR2004
+    except ValueError:
+        return False
+
+
+def _mistake(error: ValidationError) -> str:
+    if not error.path:  # the only thing that can be wrong with the whole is what it lacks
+        return (
+            f"api_key: is required: {_EXPECTED['api_key']}. Settings are read with "
+            "`--config FILE`, and from the environment with `--config=ENV`"
+        )
+    name = str(error.path[0])
+    if name == "event_types" and isinstance(error.instance, str) and len(error.path) > 1:
+        return (
+            f'event_types: "{printable(error.instance, NAME_LIMIT)}" is not an event type'
+            f"{guess(error.instance, EVENT_TYPES)} "
+            f"(`tap-croct --about --format=json` lists all {len(EVENT_TYPES)})"
+        )
+    if name in _EXPECTED:
+        return f"{name}: must be {_EXPECTED[name]}"
+    path = ".".join(printable(part, NAME_LIMIT) for part in error.path)
+    return f"{path}: must be {_expected(error)}"
+
+
+def _expected(error: ValidationError) -> str:
+    """Return what a setting of the SDK's own may be."""
+    rules = error.schema if isinstance(error.schema, dict) else {}
+    if "enum" in rules:
+        return " or ".join(f"`{value}`" for value in rules["enum"])
+    types = rules.get("type", [])
+    names = [_TYPES[name] for name in (types if isinstance(types, list) else [types])]
+    return " or ".join(name for name in names if name) or "something else"

@@ -1,14 +1,16 @@
-"""Checks of stream maps before the first request: a misspelt one would let personal data pass."""
+"""Stream maps as people write them: checked, so that a misspelt one lets no personal data pass."""
 
 from __future__ import annotations
 
 import ast
-import builtins
+import copy
 import fnmatch
-from functools import cached_property
+import json
+import logging
+import re
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from singer_sdk.mapper import (
     MAPPER_ALIAS_OPTION,
     MAPPER_ELSE_OPTION,
@@ -16,14 +18,15 @@ from singer_sdk.mapper import (
     MAPPER_KEY_PROPERTIES_OPTION,
     MAPPER_SOURCE_OPTION,
     NULL_STRING,
-    CustomStreamMap,
+    PluginMapper,
 )
+from singer_sdk.singerlib import Catalog
 
-from tap_croct.text import NAME_LIMIT, printable
-from tap_croct.validation import MISSPELT, guess
+from tap_croct.errors import InputError
+from tap_croct.logs import MISSPELT, NAME_LIMIT, guess, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 _OPTIONS = (
     MAPPER_ALIAS_OPTION,
@@ -32,84 +35,250 @@ _OPTIONS = (
     MAPPER_KEY_PROPERTIES_OPTION,
     MAPPER_SOURCE_OPTION,
 )
-_RECORD = ("record", "_")
-_CONFIG = ("config",)
-_NAMES = (*_RECORD, *_CONFIG, "__stream_name__", "__original_stream_name__")
-_COMPREHENSIONS = (ast.ListComp, ast.GeneratorExp, ast.DictComp)
+_NULLS = (None, NULL_STRING)
+_EXPRESSION = f'an expression (a string) or "{NULL_STRING}"'
+_STREAM_NAME = re.compile(r"[\w.-]+")
+_QUIET = logging.getLogger(f"{__name__}.quiet")
+_QUIET.disabled = True
 
 
-class Stream(msgspec.Struct, frozen=True):
-    """What a stream map can name in a stream."""
+def register(catalog: Catalog, config: Mapping[str, Any], logger: logging.Logger) -> PluginMapper:
+    """Return the SDK's mapper, with the stream maps of the selected streams.
 
-    name: str
-    properties: Mapping[str, Any]
-    """JSON schemas of its properties, as they are before flattening."""
+    Args:
+        catalog: The catalog.
+        config: The settings of the tap.
+        logger: For the SDK's own lines.
 
-    deselected: frozenset[str] = frozenset()
-    """Properties that the catalog deselects: expressions do not see them."""
+    Raises:
+        InputError: If flattening cuts the names of two columns to the same one.
+    """
+    # A copy: the mapper removes `__else__` from what it is given.
+    mapper = PluginMapper(copy.deepcopy(dict(config)), logger)
+    selected = Catalog(
+        (n, entry)
+        for n, entry in catalog.items()
+        if entry.metadata.resolve_selection().get((), True)
+    )
+    try:
+        mapper.register_raw_streams_from_catalog(selected)
+    except ValueError as error:
+        message = (
+            f"{printable(error)}. If `flattening_max_key_length` cuts the names of two columns to "
+            "the same one, set it higher"
+        )
+        raise InputError(message) from None
+    return mapper
+
+
+def wrong_shapes(stream_maps: object) -> Iterator[str]:
+    """Yield a line for each part of stream maps that has the wrong type.
+
+    Args:
+        stream_maps: The setting, whatever it is.
+    """
+    if not isinstance(stream_maps, dict):
+        return  # another type is the JSON schema's to report
+    for name, definition in stream_maps.items():
+        where = f"stream_maps: {printable(name, NAME_LIMIT)}"
+        if definition in _NULLS:
+            continue
+        if name == MAPPER_ELSE_OPTION:
+            yield f'{where}: must be "{NULL_STRING}"'
+        elif isinstance(definition, dict):
+            yield from _wrong_properties(where, definition)
+        else:
+            yield (
+                f"{where}: must be an object of properties and their expressions, "
+                f'or "{NULL_STRING}"'
+            )
+
+
+def _wrong_properties(where: str, definition: Mapping[str, object]) -> Iterator[str]:
+    for name, value in definition.items():
+        here = f"{where}: {printable(name, NAME_LIMIT)}"
+        if value in _NULLS:
+            continue
+        if name == MAPPER_ELSE_OPTION:
+            yield f'{here}: must be "{NULL_STRING}"'
+        elif name == MAPPER_KEY_PROPERTIES_OPTION:
+            if not isinstance(value, list) or not all(isinstance(key, str) for key in value):
+                yield f'{here}: must be a list of properties, or "{NULL_STRING}"'
+        elif not isinstance(value, str) or not value.strip():
+            yield f"{here}: must be {'a string' if name.startswith('__') else _EXPRESSION}"
+
+
+def normalized(stream_maps: Mapping[str, Any]) -> dict[str, Any]:
+    """Write what is equivalent in the one way that the SDK takes as it is meant.
+
+    Expressions have no spaces around them, which Python would take for an indentation; no key is
+    an empty list; and what is removed comes last: an expression before it still finds its type.
+
+    Args:
+        stream_maps: Valid stream maps.
+    """
+    return {
+        name: _normalized(definition) if isinstance(definition, dict) else definition
+        for name, definition in stream_maps.items()
+    }
+
+
+def _normalized(definition: Mapping[str, Any]) -> dict[str, Any]:
+    kept, removed = {}, {}
+    for name, value in definition.items():
+        if name == MAPPER_KEY_PROPERTIES_OPTION:
+            kept[name] = [] if value in _NULLS else value
+        elif value not in _NULLS:
+            kept[name] = value.strip()
+        elif name not in (MAPPER_ALIAS_OPTION, MAPPER_FILTER_OPTION, MAPPER_SOURCE_OPTION):
+            removed[name] = value
+    return kept | removed
+
+
+def dropped_nulls(stream_maps: Mapping[str, Any], variable: str) -> Iterator[str]:
+    """Yield a line for each null that Meltano has dropped from a stream's map.
+
+    Meltano 4 drops them from the configuration, and shows them in the environment of the tap, in
+    JSON with dotted names: `{"users.email": null}`.
+
+    Args:
+        stream_maps: The setting as it arrived.
+        variable: The environment variable `TAP_CROCT_STREAM_MAPS`.
+    """
+    try:
+        shown = json.loads(variable)
+    except (ValueError, RecursionError):
+        return
+    for path, value in shown.items() if isinstance(shown, dict) else ():
+        parts = path.split(".")
+        splits = [(".".join(parts[:n]), ".".join(parts[n:])) for n in range(1, len(parts))]
+        arrived = any(
+            isinstance(stream_maps.get(stream), dict) and stream_maps[stream].get(name, 0) in _NULLS
+            for stream, name in splits
+        )
+        if value is None and splits and not arrived:
+            yield (
+                f"stream_maps: {printable(path, NAME_LIMIT)}: Meltano drops nulls inside of a "
+                f'stream\'s map, so this one would have no effect. Write "{NULL_STRING}" instead'
+            )
 
 
 class StreamMapCheck:
-    """The check of one configuration."""
+    """The check of the stream maps of a configuration."""
 
-    def __init__(self, config: Mapping[str, Any], streams: Iterable[Stream]) -> None:
-        """Prepare the check.
+    def __init__(self, config: Mapping[str, Any], streams: Mapping[str, Iterable[str]]) -> None:
+        """Check all stream maps.
 
         Args:
             config: The settings of the tap, valid by their JSON schema.
-            streams: The streams that there are.
+            streams: The properties of each stream, as they are before flattening.
         """
-        self._config = config
-        self._streams = {stream.name: stream for stream in streams}
+        self._separator = config.get("flattening_separator") or "__"
+        self._streams = streams
+        self._maps = {n: d for n, d in config["stream_maps"].items() if n != MAPPER_ELSE_OPTION}
         self.mistakes: list[str] = []
-        """A line for each thing that does not exist, with the name probably meant."""
+        """A line for each thing that does not exist or cannot be meant."""
+
         self.warnings: list[str] = []
-        """A line for each added column that may be a misspelt property."""
+        """A line for each map and added column that is probably a mistake."""
 
-    def run(self) -> None:
-        """Check all stream maps."""
-        for name, definition in (self._config.get("stream_maps") or {}).items():
-            if name == MAPPER_ELSE_OPTION:
-                continue
-            source = name
-            if isinstance(definition, dict):
-                source = definition.get(MAPPER_SOURCE_OPTION, name)
-            where = f"stream_maps: {printable(name, NAME_LIMIT)}"
-            streams = self._sources(str(source))
-            if not streams:
-                what = printable(source, NAME_LIMIT)
+        self._outputs: dict[str, list[str]] = defaultdict(list)
+        unmapped = set(streams)
+        for name, definition in self._maps.items():
+            unmapped -= self._check(name, definition)
+        if MAPPER_ELSE_OPTION not in config["stream_maps"]:
+            for stream in sorted(unmapped):
+                self._outputs[stream].append(f"the stream {stream}")
+        for output, sources in self._outputs.items():
+            if len(sources) > 1:
                 self.mistakes.append(
-                    f'{where}: unknown stream "{what}"{guess(str(source), self._streams)}'
+                    f'stream_maps: {" and ".join(sources)} end in one stream, "{output}": '
+                    "each needs a name of its own"
                 )
-            elif isinstance(definition, dict):
-                self._check_map(where, definition, streams)
 
-    def _sources(self, pattern: str) -> list[Stream]:
-        if pattern in self._streams:
-            return [self._streams[pattern]]
-        matching = fnmatch.filter(self._streams, pattern)
-        return [self._streams[name] for name in matching]
+    def _check(self, name: str, definition: Any) -> set[str]:
+        """Check a map; return the streams that it takes the place of."""
+        where = f"stream_maps: {printable(name, NAME_LIMIT)}"
+        options = definition if isinstance(definition, dict) else {}
+        source = options.get(MAPPER_SOURCE_OPTION, name)
+        streams = (
+            {source} if source in self._streams else set(fnmatch.filter(self._streams, source))
+        )
+        if not streams:
+            what = printable(source, NAME_LIMIT)
+            self.mistakes.append(f'{where}: unknown stream "{what}"{guess(source, self._streams)}')
+            return set()
+        if definition == {}:
+            self.warnings.append(
+                f"{where}: is an empty map. If it had nulls: Meltano drops them inside of a "
+                f'stream\'s map. Write "{NULL_STRING}" instead'
+            )
+        self._check_properties(where, options, streams)
+        for stream in sorted(streams) if isinstance(definition, dict) else ():
+            self._check_output(where, name, options, stream)
+        if MAPPER_SOURCE_OPTION in options:
+            if name in self._streams.keys() - streams:
+                text = "is the name of another stream: give the map a name of its own"
+                self.mistakes.append(f"{where}: {text}")
+            return set()
+        self._check_only_one(where, name, streams)
+        return streams
 
-    def _check_map(self, where: str, definition: dict[str, Any], streams: list[Stream]) -> None:
-        properties = {name for stream in streams for name in stream.properties}
+    def _check_only_one(self, where: str, name: str, streams: set[str]) -> None:
+        for other, definition in self._maps.items():
+            if other == name:
+                return
+            has_source = isinstance(definition, dict) and MAPPER_SOURCE_OPTION in definition
+            both = streams.intersection(fnmatch.filter(self._streams, other))
+            if both and not has_source:
+                stream = min(both)
+                self.mistakes.append(
+                    f"{where}: {stream} has another map, {printable(other, NAME_LIMIT)}, and only "
+                    f"one would count. Put them together, or make a second stream of {stream} with "
+                    f'a map of another name and "{MAPPER_SOURCE_OPTION}": "{stream}"'
+                )
+
+    def _check_output(self, where: str, name: str, options: Mapping[str, Any], stream: str) -> None:
+        alias = options.get(MAPPER_ALIAS_OPTION)
+        if MAPPER_SOURCE_OPTION in options:
+            output: Any = name
+            if alias is not None:
+                self.mistakes.append(
+                    f"{where}: {MAPPER_ALIAS_OPTION}: does not go with {MAPPER_SOURCE_OPTION}: "
+                    "the name of the map is the name of the stream that it makes"
+                )
+        else:
+            output = stream if alias is None else _evaluated(alias, stream)
+        if not isinstance(output, str) or (alias and not _STREAM_NAME.fullmatch(output)):
+            self.mistakes.append(
+                f"{where}: {MAPPER_ALIAS_OPTION}: must yield a stream name: letters, digits, `_`, "
+                "`-` and `.`; as an expression, text stands in quotes of its own, such as "
+                "\"'croct_users'\""
+            )
+            return
+        self._outputs[output].append(f"{where.removeprefix('stream_maps: ')} ({stream})")
+
+    def _check_properties(
+        self, where: str, definition: Mapping[str, Any], streams: set[str]
+    ) -> None:
+        properties = {name for stream in streams for name in self._streams[stream]}
         for name, value in definition.items():
             here = f"{where}: {printable(name, NAME_LIMIT)}"
             if name in _OPTIONS:
-                if name == MAPPER_FILTER_OPTION and value is not None:
-                    self._check_expression(here, value, None, streams)
+                if name == MAPPER_FILTER_OPTION:
+                    self._check_expression(here, value)
             elif name.startswith("__") and (option := guess(name, _OPTIONS, MISSPELT)):
                 self.mistakes.append(f"{here}: unknown option{option}")
-            elif value is None or value == NULL_STRING:
+            elif value in _NULLS:
                 if name not in properties:
-                    self.mistakes.append(f"{here}: {self._no_property(name, streams)}")
+                    self.mistakes.append(f"{here}: {self._no_property(name, properties)}")
             else:
                 if name not in properties and (similar := guess(name, properties, MISSPELT)):
                     self.warnings.append(f"{here}: this adds a column{similar}")
-                self._check_expression(here, value, name, streams)
+                self._check_expression(here, value)
 
-    def _no_property(self, name: str, streams: list[Stream]) -> str:
-        properties = [name for stream in streams for name in stream.properties]
-        for separator in (".", self._config.get("flattening_separator") or "__"):
+    def _no_property(self, name: str, properties: set[str]) -> str:
+        for separator in (".", self._separator):
             if separator in name and name.partition(separator)[0] in properties:
                 return (
                     "stream maps remove whole properties only, before flattening: to remove a "
@@ -117,105 +286,20 @@ class StreamMapCheck:
                 )
         return f"cannot remove an unknown property{guess(name, properties)}"
 
-    # Expressions
-
-    def _check_expression(
-        self, where: str, text: object, column: str | None, streams: list[Stream]
-    ) -> None:
-        if not isinstance(text, str):
-            self.mistakes.append(f"{where}: must be an expression (a string) or null")
-            return
+    def _check_expression(self, where: str, text: str) -> None:
         try:
-            tree = ast.parse(text.strip(), mode="eval")
+            ast.parse(text, mode="eval")
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             reason = getattr(error, "msg", None) or error
             quoted = printable(text, NAME_LIMIT)
             self.mistakes.append(f"{where}: `{quoted}` is not an expression: {printable(reason)}")
-            return
-        found: dict[str, None] = {}
-        for stream in streams:
-            found |= dict.fromkeys(self._unknown_in(tree, column, stream))
-        nodes = (type(node) for node in ast.walk(tree) if isinstance(node, ast.expr))
-        for kind in dict.fromkeys(nodes):
-            if kind not in self._evaluator.nodes and kind is not ast.Starred:
-                found[f"expressions of stream maps cannot contain: {kind.__name__}"] = None
-        self.mistakes += [f"{where}: {mistake}" for mistake in found]
-
-    def _unknown_in(self, tree: ast.AST, column: str | None, stream: Stream) -> Iterator[str]:
-        visible = stream.properties.keys() - stream.deselected
-        names = {*visible, *self._functions, *_NAMES}
-        if column in visible:
-            names.add("self")
-        bound = {
-            target.id
-            for node in ast.walk(tree)
-            if isinstance(node, _COMPREHENSIONS)
-            for generator in node.generators
-            for target in ast.walk(generator.target)
-            if isinstance(target, ast.Name)
-        }
-        called = {node.func for node in ast.walk(tree) if isinstance(node, ast.Call)}
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Name) and node.id not in names | bound:
-                yield self._no_name(node, stream, names, is_function=node in called)
-            elif (key := _key_of(node, _RECORD)) is not None and key not in visible:
-                yield self._no_name(ast.Name(key), stream, visible, is_function=False)
-            elif (key := _key_of(node, _CONFIG)) is not None and key not in self._values:
-                yield f'`stream_map_config` has no "{key}"{guess(key, self._values)}'
-
-    def _no_name(
-        self, node: ast.Name, stream: Stream, known: Iterable[str], *, is_function: bool
-    ) -> str:
-        name = printable(node.id, NAME_LIMIT)
-        if is_function:
-            known = [word for word in known if callable(self._functions.get(word))]
-            return f'unknown function "{name}"{guess(node.id, known)}'
-        if node.id in stream.deselected:
-            return f'"{name}" of {stream.name} is deselected in the catalog'
-        if node.id == "self":
-            return "`self` is the value of a property, and this is a new column"
-        hint = guess(node.id, known)
-        if not hint and hasattr(builtins, node.id):
-            hint = " (a function of Python that stream maps do not have)"
-        return f'{stream.name} has no property "{name}"{hint}'
-
-    @property
-    def _values(self) -> Mapping[str, Any]:
-        """What expressions can read as `config`."""
-        return self._config.get("stream_map_config") or {}
-
-    @cached_property
-    def _stream_map(self) -> CustomStreamMap:
-        """A map of nothing, to ask the SDK what expressions can use."""
-        return CustomStreamMap(
-            stream_alias="",
-            map_config={},
-            faker_config={},
-            raw_schema={"properties": {}},
-            key_properties=None,
-            map_transform={},
-            flattening_options=None,
-        )
-
-    @cached_property
-    def _evaluator(self) -> Any:
-        """The SDK's evaluator, a `simpleeval.EvalWithCompoundTypes`."""
-        return self._stream_map.expr_evaluator
-
-    @cached_property
-    def _functions(self) -> dict[str, Any]:
-        faker = {"fake": self._stream_map.fake} if self._stream_map.fake else {}
-        return {**self._evaluator.functions, **faker}
 
 
-def _key_of(node: ast.AST, names: Container[str]) -> str | None:
-    """Return what an expression such as `record['email']` reads of something with such a name."""
-    if (
-        isinstance(node, ast.Subscript)
-        and isinstance(node.value, ast.Name)
-        and node.value.id in names
-        and isinstance(node.slice, ast.Constant)
-        and isinstance(node.slice.value, str)
-    ):
-        return node.slice.value
-    return None
+def _evaluated(alias: str, stream: str) -> Any:
+    """Return what an alias yields, as the SDK evaluates it; None if it fails."""
+    mapper = PluginMapper({"stream_maps": {stream: {MAPPER_ALIAS_OPTION: alias}}}, _QUIET)
+    try:
+        mapper.register_raw_stream_schema(stream, {"properties": {}}, None)
+    except Exception:  # noqa: BLE001 - an expression can raise anything
+        return None
+    return mapper.stream_maps[stream][0].stream_alias

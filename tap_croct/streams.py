@@ -6,8 +6,8 @@ import sys
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tap_croct import schemas
+from tap_croct.logs import printable
 from tap_croct.sync import CroctStream
-from tap_croct.text import printable
 
 if sys.version_info >= (3, 12):
     from typing import override

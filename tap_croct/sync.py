@@ -15,13 +15,14 @@ from singer_sdk.helpers._batch import SDKBatchMessage  # the SDK has no public n
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 
 from tap_croct import times
-from tap_croct.bookmark import BOOKMARK, HOUR, Bookmark, Job, Scope
+from tap_croct.bookmark import BOOKMARK, HOUR, Bookmark, Job
 from tap_croct.client import ApiStream
-from tap_croct.errors import InputError, OutputError, nested_too_deeply
+from tap_croct.errors import OutputError, nested_too_deeply
 from tap_croct.export import LIMIT_REACHED, Export
+from tap_croct.logs import counted
 from tap_croct.messages import BatchFiles
 from tap_croct.records import Record, Records
-from tap_croct.text import counted
+from tap_croct.times import Scope
 
 if sys.version_info >= (3, 12):
     from typing import override
@@ -175,15 +176,10 @@ class CroctStream(ApiStream, abc.ABC):
     def _job(self) -> Job:
         config = self.config
         limits = (config.get("max_records"), self.ABORT_AT_RECORD_COUNT)
-        try:
-            bookmark = Bookmark.of({} if self._is_full_table else self.stream_state)
-        except ValueError as error:
-            message = f"The state of {self.name}: {error}. Without it, the export starts over"
-            raise InputError(message) from error
         return Job(
             stream=self.name,
             replication_key=self.own_keys()[1],
-            bookmark=bookmark,
+            bookmark=Bookmark.of({} if self._is_full_table else self.stream_state),
             scope=Scope.of({**config, "event_types": self.event_types}),
             lookback=config["lookback_hours"] * HOUR,
             time_unit=config["time_unit"],

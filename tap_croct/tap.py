@@ -1,34 +1,30 @@
-"""The tap: its settings, its streams, and its errors as a person reads them."""
+"""The tap: what it is given, its streams, and how a run ends."""
 
 from __future__ import annotations
 
 import contextlib
-import copy
-import functools
+import dataclasses
+import json
 import os
 import signal
 import sys
+import threading
 import time
-import traceback
-from io import StringIO
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 import click
 from singer_sdk import Tap
-from singer_sdk.exceptions import ConfigValidationError
-from singer_sdk.mapper import PluginMapper
-from singer_sdk.plugin_base import _ConfigInput  # what `cb_config` has to return
+from singer_sdk.mapper import RemoveRecordTransform
 from singer_sdk.tap_base import CliTestOptionValue
 
-from tap_croct import catalogs, environment, inputs, logs, settings, validation
-from tap_croct.errors import InputError, OutputError, explain
+from tap_croct import SIGNALS, catalog, inputs, logs, settings, stream_maps
+from tap_croct.bookmark import checked_state
+from tap_croct.errors import InputError, OutputError
 from tap_croct.export import EMPTY_PAGES, LIMIT_REACHED
+from tap_croct.logs import counted, listed
 from tap_croct.messages import MessageWriter
-from tap_croct.redaction import redact
-from tap_croct.stream_maps import Stream, StreamMapCheck
 from tap_croct.streams import Events, Sessions, Users
-from tap_croct.text import counted, listed
 
 if sys.version_info >= (3, 12):
     from typing import override
@@ -36,8 +32,7 @@ else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import FrameType
+    from collections.abc import Iterator, Mapping
 
     from tap_croct.sync import CroctStream
 
@@ -58,126 +53,121 @@ class TapCroct(Tap):
     message_writer: MessageWriter
 
     @override
-    def __init__(self, *, testing: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        config: Mapping[str, Any] | None = None,
+        parse_env_config: bool = False,
+        validate_config: bool = True,
+        testing: bool = False,
+        **kwargs: Any,
+    ) -> None:
         """Create a tap.
 
         Args:
+            config: The settings.
+            parse_env_config: Whether environment variables hold settings, too.
+            validate_config: Whether wrong settings are an error; discovery does without them.
             testing: Whether it is only to test the connection: it asks for one record of each
                 stream, has little patience, and leaves no batch files behind.
             kwargs: See `singer_sdk.Tap`.
 
         Raises:
-            ConfigValidationError: If a setting is wrong, or a stream map names what does not exist.
-            InputError: If the state, the catalog or the environment cannot be used.
+            InputError: If settings, catalog, state or environment cannot be used.
         """
+        logs.clean_records()
         self.unknown: set[str] = set()
         """Paths of what came from the API and is not in the schemas."""
-        self._testing = testing
-        self._unknown_variables: list[str] = []
-        logs.clean_records()
-        self._summed_up = False
-        super().__init__(**kwargs)
 
-    @override
-    @classmethod
-    @functools.cache  # a search through the installed packages, and every stream asks
-    def get_plugin_version(cls) -> str:
-        """Return the tap's version."""
-        return super().get_plugin_version()
+        self._summed_up = False
+        self._testing = testing
+        given = dict(config or {})
+        if parse_env_config:
+            given = inputs.merged([("the configuration", given), _environment()])
+        checked = self._checked(given, required=validate_config)
+        if isinstance(kwargs.get("catalog"), dict):
+            kwargs["catalog"] = catalog.checked(kwargs["catalog"], STREAMS)
+        with _signals_held(self):
+            super().__init__(config=checked, validate_config=validate_config, **kwargs)
+
+    def _checked(self, config: dict[str, Any], *, required: bool) -> dict[str, Any]:
+        """Return the settings with their defaults; nothing, if they are wrong and not required."""
+        # Not left to the SDK: its messages quote what is wrong, a key too.
+        schema = self.config_jsonschema
+        self.append_builtin_config(schema)
+        config = {name: value for name, value in config.items() if value is not None}
+        key = str(config.get("api_key") or "").strip()
+        logs.redact(key)
+        logs.redact(key.strip("'\""))
+        mistakes = settings.validate(config, schema)
+        maps = config.get("stream_maps")
+        if isinstance(maps, dict):
+            variable = os.environ.get(f"{inputs.PREFIX}STREAM_MAPS", "")
+            mistakes += stream_maps.dropped_nulls(maps, variable)
+        misspelt, unknown = settings.unknown(config, schema["properties"])
+        for line in (*unknown, *(() if mistakes else settings.warnings(config))):
+            self.logger.warning(line)
+        mistakes += misspelt
+        if mistakes:
+            if required:
+                raise InputError(*mistakes)
+            return {}
+        inputs.check_network(config["api_url"])
+        if self._testing:
+            config.pop("batch_config", None)
+            for name, most in _TEST_LIMITS.items():
+                config[name] = min(config[name], most)
+        return config
 
     @override
     def discover_streams(self) -> list[CroctStream]:
         """Return the three streams."""
         streams = [stream(self) for stream in STREAMS.values()]
-        if self._testing:
-            for stream in streams:
-                stream.longest_wait = _TEST_LIMITS["request_timeout"]
+        for stream in streams if self._testing else ():
+            stream.longest_wait = _TEST_LIMITS["request_timeout"]
         return streams
-
-    # What it is given
-
-    @property
-    @override
-    def _env_var_config(self) -> dict[str, Any]:
-        # The SDK looks for `.env` next to its own source, lets it win over the environment, and
-        # leaves `number` settings as strings.
-        self.append_builtin_config(self.config_jsonschema)
-        prefix = self._env_var_prefix
-        variables = environment.variables(prefix)
-        found, self._unknown_variables = environment.settings(
-            variables, self.config_jsonschema, prefix
-        )
-        return found
-
-    @override
-    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
-        # The SDK's messages quote what is wrong, a key too, and do not say what it may be.
-        schema = self.config_jsonschema
-        self.append_builtin_config(schema)
-        self._config = {name: value for name, value in self._config.items() if value is not None}
-        redact(str(self._config.get("api_key") or "").strip())
-        errors = validation.validate(self._config, schema)
-        if "api_key" not in self._config and errors:
-            errors += environment.forgotten(self._env_var_prefix)
-        misspelt, unknown = self._unknown_names()
-        warnings = unknown if errors else [*unknown, *validation.warnings(self._config)]
-        for line in warnings:
-            self.logger.warning(line)
-        errors += misspelt
-        if errors and raise_errors:
-            raise _invalid(errors, schema)
-        if not errors and self._config["api_url"].startswith("https:"):
-            environment.check_certificates()
-        if not errors and self._testing:
-            self._config.pop("batch_config", None)
-            for name, most in _TEST_LIMITS.items():
-                self._config[name] = min(self._config[name], most)
-        return errors
-
-    def _unknown_names(self) -> tuple[list[str], list[str]]:
-        names = self.config_jsonschema["properties"]
-        in_files = validation.unknown(self._config, names)
-        prefix = self._env_var_prefix
-        variables = [f"{prefix}{name.upper()}" for name in (*names, "loglevel")]
-        in_environment = validation.unknown(self._unknown_variables, variables, prefix)
-        return in_files[0] + in_environment[0], in_files[1] + in_environment[1]
 
     @override
     def setup_mapper(self) -> None:
         """Prepare the stream maps, once the catalog and the maps are known to be good.
 
         Raises:
-            ConfigValidationError: If a stream map names what does not exist.
-            InputError: If the catalog cannot be used, or names of columns clash.
+            InputError: If a stream map cannot be meant, or nothing is selected.
         """
         if self.input_catalog is not None:
-            catalogs.complete(self.input_catalog, STREAMS, self.logger)
+            catalog.complete(self.input_catalog, STREAMS, self.logger)
         if self.config.get("stream_maps"):
-            self._check_stream_maps()
-        # A copy: the mapper removes `__else__` from what it is given.
-        self.mapper = PluginMapper(copy.deepcopy(dict(self.config)), self.logger)
-        catalogs.register(self.catalog, self.mapper)
+            check = stream_maps.StreamMapCheck(self.config, self._properties())
+            if check.mistakes:
+                raise InputError(*check.mistakes)
+            for line in check.warnings:
+                self.logger.warning(line)
+        self.mapper = stream_maps.register(self.catalog, self.config, self.logger)
+        for stream in self.selected_streams():
+            if all(isinstance(m, RemoveRecordTransform) for m in stream.stream_maps):
+                self.logger.info("%s: all of its stream maps drop it: not exported", stream.name)
+                stream.selected = False
+        if not self.selected_streams():
+            message = (
+                "The catalog and `stream_maps` leave no stream selected, so nothing would be "
+                "exported. Set `selected` to true in the metadata of a stream (with Meltano: "
+                "`meltano select tap-croct '*' '*'`), or remove the map that drops it"
+            )
+            raise InputError(message)
 
-    def _check_stream_maps(self) -> None:
-        check = StreamMapCheck(self.config, self._mappable())
-        check.run()
-        if check.mistakes:
-            raise _invalid(check.mistakes, self.config_jsonschema)
-        for line in check.warnings:
-            self.logger.warning(line)
+    def selected_streams(self) -> list[CroctStream]:
+        """Return the streams that are exported: selected, and not dropped by all their maps."""
+        streams = cast("dict[str, CroctStream]", self.streams)
+        return [stream for stream in streams.values() if stream.selected]
 
-    def _mappable(self) -> Iterator[Stream]:
-        """Yield the streams as stream maps see them: with the catalog's schemas and selection."""
+    def _properties(self) -> dict[str, set[str]]:
+        """Return the properties of each stream, the tap's own and those that a catalog adds."""
+        names = {}
         for name, stream in STREAMS.items():
-            entry = self.catalog.get(name)
-            declared = (entry.schema.properties or {}) if entry else {}
             own = cast("dict[str, Any]", stream.schema)["properties"]
-            properties = {**own, **declared}
-            deselected: frozenset[str] = frozenset()
-            if entry and catalogs.is_selected(entry):
-                mask = entry.metadata.resolve_selection()
-                deselected = frozenset(n for n in properties if not mask["properties", n])
-            yield Stream(name, properties, deselected)
+            entry = self.catalog.get(name)
+            names[name] = {*own, *((entry.schema.properties or ()) if entry else ())}
+        return names
 
     @override
     def load_state(self, state: dict[str, Any]) -> None:
@@ -189,61 +179,62 @@ class TapCroct(Tap):
         Raises:
             InputError: If it is not a state.
         """
-        super().load_state(inputs.checked_state(state, STREAMS, self.logger))
+        super().load_state(checked_state(state, STREAMS, self.logger))
 
     # The command line
 
     @override
     @classmethod
+    def get_singer_command(cls) -> click.Command:
+        """Return the command; `--catalog` is read before `--test`, in whatever order they come."""
+        command = super().get_singer_command()
+        for option in command.params:
+            option.is_eager |= option.name == "catalog"
+        return command
+
+    @override
+    @classmethod
     def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
         """Read the configuration files, each of them once: later ones win, `ENV` wins over all."""
-        config: dict[str, Any] = {}
         try:
-            for path in value:
-                if path != "ENV":
-                    config |= inputs.read_object(inputs.read_file(path), path)
+            sources = [(path, inputs.read_config(path)) for path in value if path != "ENV"]
         except InputError as error:
             raise click.BadParameter(str(error), ctx, param) from None
-        return _ConfigInput(config=config, parse_env="ENV" in value)
+        if "ENV" in value:
+            sources.append(_environment())
+        return dataclasses.replace(super().cb_config(ctx, param, ()), config=inputs.merged(sources))
 
     @override
     @classmethod
     def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
-        """Test the connection, quickly: one record of each stream, at most two retries."""
-        with _explained():
-            if value != CliTestOptionValue.All.value:
-                super().cb_test(ctx, param, value)
-                return
-            ctx.close()  # the files that it opened: nothing else closes them after an error
-            config = ctx.params.get("config", _ConfigInput())
-            tap = cls(config=config.config, parse_env_config=config.parse_env, testing=True)
-            # Nothing reads the messages, and a terminal or a CI log would show a person's data.
-            with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
-                tap.run_connection_test()
-            tap.logger.info("Connection OK: %s", ", ".join(tap.streams))
+        """Test the connection, quickly: one record of each selected stream, at most two retries."""
+        if value != CliTestOptionValue.All.value:
+            super().cb_test(ctx, param, value)
+            return
+        file = ctx.params.get("catalog")
+        selection = json.load(inputs.reread("--catalog", file)) if file else None
+        ctx.close()  # the files that it opened: nothing else closes them after an error
+        tap = cls(config=ctx.params["config"].config, catalog=selection, testing=True)
+        streams = tap.selected_streams()
+        # Nothing reads the messages, and a terminal or a CI log would show a person's data.
+        with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
+            tap.run_sync_dry_run(streams=streams)
+        tap.logger.info("Connection OK: %s", ", ".join(stream.name for stream in streams))
         ctx.exit()
 
     @override
     @classmethod
     def invoke(
-        cls,
-        *,
-        state: IO[str] | None = None,
-        catalog: IO[str] | None = None,
-        **kwargs: Any,
+        cls, *, state: IO[str] | None = None, catalog: IO[str] | None = None, **kwargs: Any
     ) -> None:
         """Run the command line.
 
         Raises:
             InputError: If something that the run was given cannot be used.
         """
-        with _explained():
-            if state is not None:
-                state = _checked_file("--state", state)
-            if catalog is not None:
-                catalog = _checked_file("--catalog", catalog)
-                catalogs.check(inputs.read_object(catalog.getvalue(), "--catalog"))
-            super().invoke(state=state, catalog=catalog, **kwargs)
+        state = inputs.reread("--state", state) if state else None
+        catalog = inputs.reread("--catalog", catalog) if catalog else None
+        super().invoke(state=state, catalog=catalog, **kwargs)
 
     @override
     def run_discovery(self) -> str:
@@ -258,14 +249,13 @@ class TapCroct(Tap):
         """Warn of what came from the API and is not in the schemas, and sum up the run; once."""
         if self._summed_up:
             return
-        known = cast("dict[str, CroctStream]", self.streams)
-        streams = [stream for stream in known.values() if stream.selected]
         self._summed_up = True
         if self.unknown:
             self.logger.warning(
                 "The schemas do not know these; their values are exported all the same: %s",
                 listed(self.unknown),
             )
+        streams = self.selected_streams()
         left = [f"{s.name} ({s.end})" for s in streams if s.end in (LIMIT_REACHED, EMPTY_PAGES)]
         self.logger.info(
             "Done: %s, %s, %s, %s, %.1f s; %s",
@@ -277,50 +267,59 @@ class TapCroct(Tap):
             f"left for the next run: {', '.join(left)}" if left else "nothing left",
         )
 
-    @override
-    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
-        # The SDK's handler writes a STATE message from wherever the signal strikes, be it in the
-        # middle of a line, and exits with 0. What was written is bookmarked already.
-        self.message_writer.terminate(signum)
+
+def _environment() -> tuple[str, dict[str, Any]]:
+    """Return the settings in the environment, with what to call them.
+
+    Raises:
+        InputError: If a variable is misspelt.
+    """
+    schema = TapCroct.config_jsonschema
+    TapCroct.append_builtin_config(schema)
+    found, others = inputs.settings_in(inputs.variables(), schema)
+    known = [f"{inputs.PREFIX}{name.upper()}" for name in (*schema["properties"], "loglevel")]
+    misspelt, unknown = settings.unknown(others, known, inputs.PREFIX)
+    for line in unknown:
+        TapCroct.logger.warning(line)
+    if misspelt:
+        raise InputError(*misspelt)
+    return "the environment (TAP_CROCT_… or .env)", found
 
 
 @contextlib.contextmanager
-def _explained() -> Iterator[None]:
-    """Turn wrong settings into an `InputError`, for `main` to explain: the SDK logs them itself."""
+def _signals_held(tap: TapCroct) -> Iterator[None]:
+    """Hold signals back until the tap handles them.
+
+    The SDK's handlers, which a tap gets first, write a STATE message from wherever the signal
+    strikes, be it in the middle of a line, and exit with 0.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
-    except ConfigValidationError as error:
-        raise InputError(*error.errors) from None
+    finally:
+        for signum in SIGNALS if threading.current_thread() is threading.main_thread() else ():
+            if signal.getsignal(signum) != signal.SIG_IGN:
+                signal.signal(signum, lambda number, _: tap.message_writer.terminate(number))
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _invalid(errors: list[str], schema: dict[str, Any]) -> ConfigValidationError:
-    return ConfigValidationError("Config validation failed", errors=errors, schema=schema)
+def configured_command() -> click.Command:
+    """Configure the log by what the environment says, and return the command.
 
-
-def _checked_file(option: str, file: IO[str]) -> StringIO:
-    source = f"{option} {file.name}"
-    with file:
-        text = inputs.read_stream(file, source)
-    inputs.read_object(text, source)
-    return StringIO(text)
-
-
-def main() -> None:
-    """Run the command line; end with a message, not with a traceback."""
-    logger = TapCroct.logger
+    Raises:
+        InputError: If that is not a configuration.
+        OutputError: If there is no standard output.
+    """
+    if sys.stdout is None:
+        message = "Standard output is closed, so there is nowhere to write to"
+        raise OutputError(message)
+    logs.clean_records()
+    inputs.check_logging()
     try:
-        if sys.stdout is None:
-            message = "Standard output is closed, so there is nowhere to write to"
-            raise OutputError(message)  # noqa: TRY301
-        loggers = [f"{TapCroct.name}.{stream}" for stream in STREAMS]
-        command = logs.prepare(lambda: TapCroct.cli, loggers)
-        command()
-    except Exception as error:  # noqa: BLE001 - the last resort
-        logger.debug("%s", traceback.format_exc())
-        logs.last_word(logger, explain(error))
-        sys.exit(1)
-    except SystemExit as end:
-        if end.code in (128 + signal.SIGINT, 128 + signal.SIGTERM):
-            name = signal.Signals(int(end.code) - 128).name
-            logger.warning("Ended by %s: the next run resumes after the last state written", name)
-        raise
+        command: click.Command = TapCroct.cli
+    except Exception as error:
+        file = os.environ.get("SINGER_SDK_LOG_CONFIG")
+        message = f"The log cannot be configured as {file} says (SINGER_SDK_LOG_CONFIG): {error}"
+        raise InputError(logs.printable(message)) from error
+    logs.prepare(f"{TapCroct.name}.{stream}" for stream in STREAMS)
+    return command

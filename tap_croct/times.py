@@ -1,4 +1,4 @@
-"""Times: milliseconds since the epoch at the API, RFC 3339 strings in the records."""
+"""Times: milliseconds since the epoch at the API, RFC 3339 in the records; and what they limit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tap_croct.errors import ApiError
 
@@ -140,6 +140,73 @@ class Window:
         if self.end is not None:
             params["end"] = -(-self.end // step)
         return params
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What an export is limited to.
+
+    Attributes:
+        window: The time window.
+        event_types: The types of events; None for all of them, and for the other streams.
+    """
+
+    window: Window
+    event_types: frozenset[str] | None
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Scope:
+        """Read a scope from the tap's settings, or from a bookmark: the names are the same.
+
+        Args:
+            settings: May hold `start_date`, `end_date` and `event_types`. Other notations of the
+                same times, and the same types in another order, make equal scopes.
+
+        Raises:
+            ValueError: If a date is not one.
+            OverflowError: If a date lies outside of the calendar.
+            TypeError: If something has the wrong type.
+        """
+        bounds = (settings.get("start_date"), settings.get("end_date"))
+        window = Window(*(None if bound is None else parse(bound) for bound in bounds))
+        return cls(window, frozenset(settings.get("event_types") or ()) or None)
+
+    def widened(self, before: Scope) -> str | None:
+        """Tell what of this scope lies before the bookmark of an earlier one.
+
+        Args:
+            before: The scope of the bookmark.
+
+        Returns:
+            What was changed, in words; None if everything new comes after the bookmark.
+        """
+        start, old = self.window.start, before.window.start
+        if old is not None and (start is None or start < old):
+            return f"`start_date` was {'removed' if start is None else 'moved back'}"
+        if before.event_types is None:
+            return None
+        if self.event_types is None:
+            return "`event_types` was removed"
+        added = self.event_types - before.event_types
+        return f"`event_types` has more types ({', '.join(sorted(added))})" if added else None
+
+    def ends_later(self, before: Scope) -> bool:
+        """Tell whether `end_date` was moved later or removed since an earlier scope."""
+        end, old = self.window.end, before.window.end
+        return old is not None and (end is None or end > old)
+
+    def as_state(self) -> dict[str, Any]:
+        """Return what `of` reads.
+
+        All of it, null for what is not limited: a runner that merges states would keep the limits
+        of an earlier one.
+        """
+        window, types = self.window, self.event_types
+        return {
+            "start_date": None if window.start is None else to_rfc3339(window.start),
+            "end_date": None if window.end is None else to_rfc3339(window.end),
+            "event_types": None if types is None else sorted(types),
+        }
 
 
 _PROBE_START = 1_420_070_400_000

@@ -16,12 +16,11 @@ from unittest import mock
 from hypothesis import strategies as st
 
 from tap_croct import export, times
-from tap_croct.bookmark import HOUR, Bookmark, Job, Scope
+from tap_croct.bookmark import HOUR, Bookmark, Job, checked_state
 from tap_croct.decode import Page
 from tap_croct.errors import ApiError
 from tap_croct.export import CAUGHT_UP, END_DATE, NOTHING_YET, Export
-from tap_croct.inputs import checked_state
-from tap_croct.times import to_rfc3339
+from tap_croct.times import Scope, to_rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

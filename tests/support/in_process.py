@@ -18,7 +18,7 @@ from unittest import mock
 import pytest
 
 from dev.running import Output, arguments, clean_environment
-from tap_croct import tap
+from tap_croct.__main__ import main
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,7 +77,7 @@ def _content(stream: io.TextIOWrapper) -> str:
 def _exit_code() -> int:
     """Run the command; return the exit code as the interpreter would make it."""
     try:
-        tap.main()
+        main()
     except SystemExit as end:
         if end.code is None or isinstance(end.code, int):
             return end.code or 0
@@ -103,7 +103,7 @@ def _signal_handlers(timeout: float) -> Iterator[None]:
 
     before = {
         signum: signal.getsignal(signum)
-        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
     }
     signal.signal(signal.SIGALRM, fail)
     signal.setitimer(signal.ITIMER_REAL, timeout)

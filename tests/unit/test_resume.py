@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tap_croct.bookmark import HOUR, Bookmark, Scope, by_time, where
-from tap_croct.times import parse, to_rfc3339
+from tap_croct.bookmark import HOUR, Bookmark, by_time, where
+from tap_croct.times import Scope, parse, to_rfc3339
 
 DAY = 24 * HOUR
 NOW = parse("2026-03-01T12:00:00Z")
@@ -142,7 +142,7 @@ def test_a_lookback_beyond_the_calendar() -> None:
     ],
 )
 def test_a_scope_that_cannot_be_read(bad: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="The bookmark cannot be read"):
+    with pytest.raises(ValueError, match="cannot be read|not a time"):
         Bookmark.of(state(bad))
 
 

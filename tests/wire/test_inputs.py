@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dev.expected import KEYS, ORDERS, STREAMS, expected_records
-from tap_croct.inputs import checked_state
+from tap_croct.bookmark import checked_state
 from tests.support.catalogs import catalog_of, select
 
 if TYPE_CHECKING:
@@ -305,7 +305,7 @@ def test_nothing_selected(sandbox: Sandbox, tap: Tap, tmp_path: Path, nothing: s
         select(catalog, stream, selected=False)
     output = tap(sandbox.config(), catalog=catalog)
     assert output.code == 1
-    assert "The catalog selects no stream" in output.last_line
+    assert "The catalog and `stream_maps` leave no stream selected" in output.last_line
     assert output.stdout == ""
     assert sandbox.requests == []
 

@@ -248,7 +248,7 @@ class TestStreamMaps:
                 "users: the stream map `sha256(email)` fails on a record: AttributeError: 'NoneType'",
             ),
             ({"users": {"email": "email.lowr()"}}, "`email.lowr()` fails on a record: Attribute"),
-            ({"users": {"n": "1 / len(interests)"}}, 'unknown function "len"'),
+            ({"users": {"n": "1 / len(interests)"}}, '`1 / len(interests)` fails on a record: Function 'len' not defined'),
             ({"users": {"n": "1 / int(bool(email))"}}, "fails on a record: ZeroDivisionError"),
             (
                 {"orders": {"__source__": "events", "total": "payload['order']['total']"}},

@@ -96,13 +96,13 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
     ({"user_agent": ""}, [f"user_agent: {HEADER}"]),
     ({"user_agent": "a\nb"}, [f"user_agent: {HEADER}"]),
     ({"stream_maps": "users"}, ["stream_maps: must be a JSON object"]),
-    ({"stream_maps": {"__else__": "yes"}}, ["stream_maps: __else__: must be null"]),
+    ({"stream_maps": {"__else__": "yes"}}, ["stream_maps: __else__: must be "__NULL__""]),
     ({"stream_maps": {"users": ["email"]}}, ["stream_maps: users: must be an object of"]),
     (
         {"stream_maps": {"users": {"email": 5, "__else__": 1, "__key_properties__": "x"}}},
         [
-            "stream_maps: users: email: must be an expression (a string) or null",
-            "stream_maps: users: __else__: must be null",
+            "stream_maps: users: email: must be an expression (a string) or "__NULL__"",
+            "stream_maps: users: __else__: must be "__NULL__"",
             "stream_maps: users: __key_properties__: must be a list of properties, or null",
         ],
     ),
@@ -293,7 +293,7 @@ class TestFilesThatCanBeReadOnce:
         assert done.returncode == 0, done.stderr
         assert sandbox.requests[0].param("pageSize") == "7"
 
-    @pytest.mark.parametrize("name", ["/dev/stdin", "-"])
+    @pytest.mark.parametrize("name", ["/dev/stdin"])
     @pytest.mark.parametrize("option", [[], ["--test"]])
     def test_standard_input(
         self, sandbox: Sandbox, tmp_path: Path, name: str, option: list[str]
@@ -453,12 +453,9 @@ class TestEnvironment:
         if not variables:
             (tmp_path / ".env").write_text(f"TAP_CROCT_API_KEY={KEY}\n")
         output = tap({"page_size": 5}, **variables)
-        says = ["api_key: is required", "TAP_CROCT_API_KEY is set", "`--config=ENV`"]
+        says = ["api_key: is required", "`--config FILE`", "`--config=ENV`"]
         assert output.code == 1
         assert all(text in output.stderr for text in says)
-        assert output.last_line.endswith(
-            "TAP_CROCT_API_KEY is set: environment variables are read with `--config=ENV`"
-        )
         assert KEY not in output.stderr
         (tmp_path / ".env").write_bytes(b"\xff")
         assert "api_key: is required" in tap({}).last_line
