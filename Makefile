@@ -36,11 +36,8 @@ format: .venv/ready  ## Fix what ruff can fix
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: .venv/ready  ## Measure speed and memory, compared with other programs
-	$(BIN)/python -m dev.bench
-
-bench-duckdb: .venv/ready  ## Measure three ways from the API into tables of DuckDB
-	$(BIN)/python -m dev.bench.duckdb_load
+bench: .venv/ready  ## Measure CPU time and memory beside other programs; options: ARGS=--help
+	$(BIN)/python -m dev.bench $(ARGS)
 
 scale: .venv/ready  ## Measure how a first export gets faster with intervals in parallel
 	$(BIN)/python -m dev.scale
