@@ -20,7 +20,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from dev.airflow import Airflow
-from dev.comparison import postgres_differences
 from dev.environments import ROOT, environment
 from dev.expected import STREAMS, moment
 from dev.meltano_project import MeltanoProject
@@ -29,6 +28,7 @@ from dev.processes import descendants, wait_until
 from dev.running import TAP, clean_environment, write
 from dev.sandbox import Sandbox, Switches, World
 from dev.sandbox.world import BEGINNING, DAY
+from dev.warehouse import postgres_differences
 
 INTERVALS = 8
 LATENCY = 0.2
