@@ -75,7 +75,8 @@ def _differences(stream: str, rows: list[Record], wanted: list[Record]) -> list[
     lines = []
     if len(rows) != len(wanted):
         lines.append(f"{stream}: {len(rows):,} rows, {len(wanted):,} in the source")
-    if more := {name for row in rows[:1] for name in row} - properties.keys():
+    columns = {name for row in rows[:1] for name in row if not name.startswith("_sdc_")}
+    if more := columns - properties.keys():
         lines.append(f"{stream}: columns that no record has: {sorted(more)}")
     for record in wanted:
         row = by_key.get(record[key])
