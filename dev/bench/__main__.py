@@ -14,16 +14,18 @@ import platform
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass, field
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from dev.bench.pages import PAGE, served
 from dev.environments import ROOT, environment
 from dev.running import TAP, clean_environment, write
 
-FOLDER = ROOT / "output" / "bench"
+FOLDER = Path(tempfile.gettempdir()) / f"tap-croct-bench-{os.getpid()}"
 WRITTEN = FOLDER / "written"
 """What the programs write; emptied before each run."""
 
@@ -298,18 +300,19 @@ def run(options: argparse.Namespace) -> int:
         measure([*TAP, "--discover"])  # warm caches
         for name in options.only:
             if name in CASES:
-                cases.append(compare(url, CASES[name], options))
+                cases.append(row := compare(url, CASES[name], options))
             else:
-                others.append(OTHERS[name](url, options))
-            print(*(cases if name in CASES else others)[-1], sep=" | ", file=sys.stderr, flush=True)
-    shutil.rmtree(FOLDER)
-    tables = ((CASE_COLUMNS, cases), (OTHER_COLUMNS, others))
-    text = "\n".join([conditions(options, sizes), *(table(*found) for found in tables if found[1])])
+                others.append(row := OTHERS[name](url, options))
+            print(*row, sep=" | ", file=sys.stderr, flush=True)
+    parts = [conditions(options, sizes)]
+    parts += [table(CASE_COLUMNS, cases)] if cases else []
+    parts += [table(OTHER_COLUMNS, others)] if others else []
+    text = "\n".join(parts)
     print(text)
     if options.write:
         page = RESULTS.read_text(encoding="utf-8")
         RESULTS.write_text(filled(page, text), encoding="utf-8")
-    return int(any(found[-1] == "MISSED" for found in cases + others))
+    return int(any(row[-1] == "MISSED" for row in cases + others))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -329,7 +332,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if unknown := set(options.only) - set(names):
         parser.error(f"no case {', '.join(sorted(unknown))}; there are {', '.join(names)}")
-    return run(options)
+    try:
+        return run(options)
+    finally:
+        shutil.rmtree(FOLDER, ignore_errors=True)
 
 
 if __name__ == "__main__":
