@@ -242,7 +242,7 @@ def read_slowly(command: list[str], pause: float) -> float:
     with start(command, subprocess.PIPE) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            if line.startswith(b'{"type":"RECORD"'):
+            if b'"RECORD"' in line[:20]:
                 times.append(time.monotonic())
                 if len(times) % 20 == 0:  # a thousand pauses a page would take longer
                     time.sleep(pause * 20 / PAGE)
