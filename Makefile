@@ -28,11 +28,11 @@ test-fast: $(VENV)/ready  ## Run the tests that take less than a minute in all
 
 test-pythons:  ## Run the fast tests on every supported Python that is on the path or in pyenv
 	@for version in $(PYTHONS); do \
-		for python in python$$version ~/.pyenv/versions/$$version.*/bin/python none; do \
+		for python in python$$version ~/.pyenv/versions/$$version.*/bin/python missing; do \
 			if $$python -c "" 2> /dev/null; then break; fi; \
 		done; \
 		echo "Python $$version: $$python"; \
-		if [ $$python != none ]; then \
+		if [ $$python != missing ]; then \
 			$(MAKE) PYTHON=$$python VENV=.tools/python$$version test-fast || exit 1; \
 		fi; \
 	done
