@@ -2,7 +2,10 @@
 PYTHON ?= python3
 # More than the machine's cores: many tests wait.
 WORKERS ?= 3
-BIN := .venv/bin
+# What `make test-pythons` looks for.
+PYTHONS := 3.10 3.11 3.12 3.13 3.14
+VENV ?= .venv
+BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
@@ -11,55 +14,60 @@ PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
 help:  ## Show these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
-demo: .venv/ready  ## Load a shop's data into a DuckDB file through Meltano, twice
+demo: $(VENV)/ready  ## Load a shop's data into a DuckDB file through Meltano, twice
 	$(BIN)/python -m dev.demo
 
-sandbox: .venv/ready  ## Serve a stand-in for the Export API; options: ARGS="--port 5000", ARGS=--help
+sandbox: $(VENV)/ready  ## Serve a stand-in for the Export API; options: ARGS="--port 5000", ARGS=--help
 	$(BIN)/python -m dev.sandbox $(ARGS)
 
-test: .venv/ready  ## Run all tests, with real targets, PostgreSQL and Meltano
+test: $(VENV)/ready  ## Run all tests, with real targets, PostgreSQL and Meltano
 	$(PYTEST)
 
-test-fast: .venv/ready  ## Run the tests that take less than a minute in all
+test-fast: $(VENV)/ready  ## Run the tests that take less than a minute in all
 	$(PYTEST) -m "not slow"
 
-test-pythons: .venv/ready  ## Run tests on every supported Python that this machine has
-	$(BIN)/python -m dev.pythons
+test-pythons:  ## Run the fast tests on every supported Python that is on the path or in pyenv
+	@for version in $(PYTHONS); do \
+		for python in python$$version ~/.pyenv/versions/$$version.*/bin/python missing; do \
+			if $$python -c "" 2> /dev/null; then break; fi; \
+		done; \
+		echo "Python $$version: $$python"; \
+		if [ $$python != missing ]; then \
+			$(MAKE) PYTHON=$$python VENV=.tools/python$$version test-fast || exit 1; \
+		fi; \
+	done
 
-lint: .venv/ready  ## Check style, format and types
+lint: $(VENV)/ready  ## Check style, format and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-format: .venv/ready  ## Fix what ruff can fix
+format: $(VENV)/ready  ## Fix what ruff can fix
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: .venv/ready  ## Measure speed and memory, compared with other programs
-	$(BIN)/python -m dev.bench
+bench: $(VENV)/ready  ## Measure CPU time and memory beside other programs; options: ARGS=--help
+	$(BIN)/python -m dev.bench $(ARGS)
 
-bench-duckdb: .venv/ready  ## Measure three ways from the API into tables of DuckDB
-	$(BIN)/python -m dev.bench.duckdb_load
-
-scale: .venv/ready  ## Measure how a first export gets faster with intervals in parallel
+scale: $(VENV)/ready  ## Measure how a first export gets faster with intervals in parallel
 	$(BIN)/python -m dev.scale
 
-reliability: .venv/ready  ## Count what faults, kills and odd inputs lose
+reliability: $(VENV)/ready  ## Count what faults, kills and odd inputs lose
 	$(BIN)/python -m dev.reliability $(ARGS)
 
-dictionary: .venv/ready  ## Write docs/streams.md from the schemas
+dictionary: $(VENV)/ready  ## Write docs/streams.md from the schemas
 	$(BIN)/python -m dev.dictionary
 
-plugin: .venv/ready  ## Write Meltano's plugin definition from meltano.yml
+plugin: $(VENV)/ready  ## Write Meltano's plugin definition from meltano.yml
 	$(BIN)/python -m dev.plugin
 
 clean:  ## Remove what was installed, and the README's folders with their warehouses
 	rm -rf .venv .tools .meltano output with-duckdb with-target target target-* airflow-venv build dist
 
-.venv/ready: pyproject.toml dev/requirements/tap.txt
-	@echo "Installing into .venv …"
-	$(PYTHON) -m venv --clear .venv
+$(VENV)/ready: pyproject.toml dev/requirements/tap.txt
+	@echo "Installing into $(VENV) …"
+	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --constraint dev/requirements/tap.txt --editable . --group test --group lint
 	@touch $@

@@ -10,7 +10,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,7 @@ from dev.processes import descendants, free_port, wait_until
 from dev.running import clean_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from typing_extensions import Self
@@ -29,7 +28,18 @@ if TYPE_CHECKING:
     from dev.postgres import Postgres
 
 ENV_FILE = ROOT / "orchestrate" / "airflow.env"
-DAGS = ("croct", "croct_history")
+DAGS = {"croct", "croct_history"}
+SETTINGS = {
+    "AIRFLOW__API__HOST": "127.0.0.1",
+    "AIRFLOW__API__WORKERS": "1",
+    "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+    "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
+    "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
+    "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600",  # the files don't change
+    "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
+    "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+    "NO_COLOR": "1",
+}
 
 
 class Airflow:
@@ -42,12 +52,7 @@ class Airflow:
     """
 
     def __init__(
-        self,
-        folder: Path,
-        database: Postgres,
-        variables: dict[str, str],
-        *,
-        workers: int = 0,
+        self, folder: Path, database: Postgres, variables: dict[str, str], *, workers: int = 0
     ) -> None:
         """Prepare a deployment.
 
@@ -60,27 +65,19 @@ class Airflow:
         self.folder = folder
         self.database = database
         self.workers = workers
-        self.bin = environment("airflow")
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        self.variables = clean_environment(**variables) | {
+        _, _, server = database.uri.replace("@/postgres", "@/airflow").partition(":")
+        self.variables = clean_environment(**variables) | SETTINGS | {
             "AIRFLOW_HOME": str(folder / "airflow"),
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": self.url("postgresql+psycopg2"),
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2:{server}",
             "AIRFLOW__API__PORT": str(free_port()),
-            "AIRFLOW__API__HOST": "127.0.0.1",
-            "AIRFLOW__API__WORKERS": "1",
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
-            "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
-            "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
-            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600",  # the files don't change
-            "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
-            "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
-            "NO_COLOR": "1",
-        }
-
-    def url(self, scheme: str) -> str:
-        """Return the URL of Airflow's own database."""
-        _, _, rest = self.database.uri.partition("://")
-        return f"{scheme}://{rest.replace('@/postgres', '@/airflow')}"
+        }  # fmt: skip
+        if workers:
+            self.variables |= {
+                "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
+                "AIRFLOW__CELERY__BROKER_URL": f"redis://127.0.0.1:{free_port()}/0",
+                "AIRFLOW__CELERY__RESULT_BACKEND": f"db+postgresql+psycopg2:{server}",
+            }
 
     def __enter__(self) -> Self:
         """Create the database and start everything.
@@ -95,10 +92,10 @@ class Airflow:
                 self._start_broker()
             self.run("airflow db migrate")
             for name in ("api-server", "scheduler", "dag-processor"):
-                self.start(name, f"exec airflow {name}")
+                self.start(name, f"airflow {name}")
             for number in range(1, self.workers + 1):
                 self.start_worker(f"worker-{number}")
-            wait_until("both DAGs are parsed", lambda: self._parsed() == set(DAGS))
+            self.wait("both DAGs are parsed", self._parsed)
         except BaseException:
             self.__exit__()
             raise
@@ -106,75 +103,57 @@ class Airflow:
 
     def __exit__(self, *_: object) -> None:
         """Stop every process, and the tasks that still run: in order first, then without asking."""
-        running = [process for process in self.processes.values() if process.poll() is None]
-        family = [pid for process in running for pid in descendants(process.pid)]
-        for process in running:
+        family = [pid for process in self.processes.values() for pid in descendants(process.pid)]
+        for process in self.processes.values():
             process.terminate()
-        end = time.monotonic() + 8
-        while time.monotonic() < end and any(process.poll() is None for process in running):
-            time.sleep(0.1)
+        with suppress(TimeoutError):
+            wait_until("all have ended", lambda: all(map(_ended, self.processes.values())), 8)
         for pid in family:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        for process in running:
+        for process in self.processes.values():
             process.wait()
 
-    def _parsed(self) -> set[str]:
-        assert all(p.poll() is None for p in self.processes.values()), self.tails()
+    def _parsed(self) -> bool:
         rows = self.database.query("select dag_id from dag where not is_stale", "airflow")
         errors = self.database.query("select stacktrace from import_error", "airflow")
         assert not errors, errors[0]["stacktrace"]
-        return {row["dag_id"] for row in rows}
+        return {row["dag_id"] for row in rows} == DAGS
 
     def _start_broker(self) -> None:
-        port = free_port()
+        port = self.variables["AIRFLOW__CELERY__BROKER_URL"].rpartition(":")[2].removesuffix("/0")
         server = environment("redis") / "redis-server"
         self.start(
-            "redis",
-            f"exec {server} --port {port} --bind 127.0.0.1 --save '' --dir {self.folder}",
+            "redis", f"{server} --port {port} --bind 127.0.0.1 --save '' --dir {self.folder}"
         )
-        self.variables |= {
-            "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
-            "AIRFLOW__CELERY__BROKER_URL": f"redis://127.0.0.1:{port}/0",
-            "AIRFLOW__CELERY__RESULT_BACKEND": self.url("db+postgresql+psycopg2"),
-        }
 
-    def start_worker(self, name: str, concurrency: int = 4) -> None:
-        """Start a Celery worker.
-
-        Args:
-            name: Its name, no other worker's.
-            concurrency: Tasks that it runs at the same time.
-        """
-        self.start(
-            name, f"exec airflow celery worker -c {concurrency} -H {name}@%h --without-mingle "
-            "--without-gossip --skip-serve-logs",
-        )  # fmt: skip
+    def start_worker(self, name: str) -> None:
+        """Start a Celery worker that runs four tasks at a time, under a name of its own."""
+        options = f"-c 4 -H {name}@%h --without-mingle --without-gossip --skip-serve-logs"
+        self.start(name, f"airflow celery worker {options}")
 
     def start(self, name: str, command: str) -> None:
         """Start a process, with `orchestrate/airflow.env` in its environment, as the docs say."""
         with (self.folder / f"{name}.log").open("wb") as log:
-            self.processes[name] = subprocess.Popen(
-                self._shell(command), cwd=ROOT, env=self.variables, stdout=log, stderr=log,
-                start_new_session=True,
-            )  # fmt: skip
+            self.processes[name] = self._popen(f"exec {command}", stdout=log, stderr=log)
 
-    def run(self, command: str, *, check: bool = True) -> str:
-        """Run a command in the deployment's environment.
+    def run(self, command: str) -> str:
+        """Run a command, as one types it, in the deployment's environment; return what it prints.
 
-        Args:
-            command: A command as one types it.
-            check: Whether it is expected to succeed.
-
-        Returns:
-            What it prints.
+        Raises:
+            AssertionError: If it fails.
         """
-        done = subprocess.run(
-            self._shell(command), cwd=ROOT, env=self.variables, capture_output=True, text=True,
-            check=False,
+        process = self._popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        said = process.communicate()[0].decode()
+        assert process.returncode == 0, f"{command}\n{said}"
+        return said
+
+    def _popen(self, command: str, **streams: Any) -> subprocess.Popen[bytes]:
+        prepare = f'PATH="{environment("airflow")}:$PATH"; set -a; . "{ENV_FILE}"; set +a'
+        return subprocess.Popen(
+            ["bash", "-c", f"{prepare}; {command}"], cwd=ROOT, env=self.variables,
+            start_new_session=True, **streams,
         )  # fmt: skip
-        assert not check or done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
-        return done.stdout + done.stderr
 
     def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """Ask the API server for something: a tenth of the time that a command takes to start.
@@ -199,17 +178,6 @@ class Airflow:
         response.raise_for_status()
         return response.json()
 
-    def _shell(self, command: str) -> list[str]:
-        prepare = f'PATH="{self.bin}:$PATH"; set -a; . "{ENV_FILE}"; set +a'
-        return ["bash", "-c", f"{prepare}; {command}"]
-
-    def tails(self) -> str:
-        """Return the ends of all logs, for a message."""
-        return "\n".join(
-            f"--- {file.name}\n{file.read_text(errors='replace')[-2000:]}"
-            for file in sorted(self.folder.glob("*.log"))
-        )
-
     def runs(self, dag: str) -> dict[str, str]:
         """Return the states of a DAG's runs, by the start of their intervals."""
         rows = self.database.query(
@@ -218,22 +186,6 @@ class Airflow:
             "airflow",
         )
         return {row["start"]: row["state"] for row in rows}
-
-    def wait_for_backfill(self, seconds: float = 600) -> None:
-        """Wait until Airflow takes the last backfill for completed; until then, it starts no other.
-
-        Args:
-            seconds: How long to wait. Airflow looks only every half minute.
-        """
-        wait_until(
-            "the backfill is completed",
-            lambda: (
-                not self.database.query(
-                    "select id from backfill where completed_at is null", "airflow"
-                )
-            ),
-            seconds,
-        )
 
     def tries(self, dag: str) -> dict[str, int]:
         """Return how often each run's task was tried, by the start of its interval."""
@@ -244,25 +196,55 @@ class Airflow:
         )
         return {row["start"]: row["try_number"] for row in rows}
 
-    def wait_for(self, dag: str, count: int, seconds: float = 180) -> dict[str, str]:
-        """Wait until a number of a DAG's runs have ended; return their states."""
+    def wait(self, what: str, true: Callable[[], Any], seconds: float = 180) -> None:
+        """Wait until something is true.
 
-        def ended() -> bool:
-            assert all(
-                p.poll() is None or p.returncode == -signal.SIGKILL for p in self.processes.values()
-            ), self.tails()
-            states = self.runs(dag).values()
-            return len([s for s in states if s in ("success", "failed")]) >= count
+        Args:
+            what: What is waited for, for the message.
+            true: Tells whether it is so.
+            seconds: How long to wait.
+
+        Raises:
+            AssertionError: If it takes longer, or a process has ended that nobody killed.
+        """
+
+        def _true() -> Any:
+            codes = {process.poll() for process in self.processes.values()}
+            assert codes <= {None, -signal.SIGKILL}, "a process has ended"
+            return true()
 
         try:
-            wait_until(f"{count} runs of {dag} have ended", ended, seconds)
-        except TimeoutError as error:
-            msg = f"{error}\n{self.runs(dag)}\n{self.tails()}"
-            raise TimeoutError(msg) from None
+            wait_until(what, _true, seconds)
+        except (AssertionError, TimeoutError) as error:
+            logs = sorted(self.folder.glob("*.log"))
+            ends = (f"--- {log.name}\n{log.read_text(errors='replace')[-2000:]}" for log in logs)
+            raise AssertionError("\n".join([str(error), *ends])) from None
+
+    def wait_for(self, dag: str, count: int) -> dict[str, str]:
+        """Wait until a number of a DAG's runs have ended; return their states."""
+        ended = ("success", "failed")
+        self.wait(
+            f"{count} runs of {dag} have ended",
+            lambda: sum(state in ended for state in self.runs(dag).values()) >= count,
+        )
         return self.runs(dag)
+
+    def wait_for_backfill(self) -> None:
+        """Wait until Airflow takes the last backfill for completed; until then, it starts no other.
+
+        It looks only every half minute.
+        """
+        running = "select id from backfill where completed_at is null"
+        self.wait(
+            "the backfill is completed", lambda: not self.database.query(running, "airflow"), 600
+        )
 
     def task_logs(self, dag: str) -> Iterator[tuple[str, list[str]]]:
         """Yield the name and the messages of each log of a DAG's tasks."""
         for file in sorted((self.folder / "airflow" / "logs" / f"dag_id={dag}").rglob("*.log")):
             lines = file.read_text(errors="replace").splitlines()
             yield str(file), [json.dumps(json.loads(line)) for line in lines if line[:1] == "{"]
+
+
+def _ended(process: subprocess.Popen[bytes]) -> bool:
+    return process.poll() is not None

@@ -8,6 +8,7 @@ import json
 import os
 import random
 import signal
+import subprocess
 import threading
 import time
 from dataclasses import dataclass
@@ -22,7 +23,6 @@ from dev.sandbox import Sandbox, Switches, World
 from dev.sandbox.world import BEGINNING, DAY
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -34,16 +34,12 @@ MAPS = {
     "users": {"email": "sha256(email) if email else None", "phone": None},
     "events": {"page": "payload.get('url')"},
 }
+GZIP = {"format": "jsonl", "compression": "gzip"}
 PATHS: dict[str, dict[str, Any]] = {
     "plain": {},
     "mapped": {"stream_maps": MAPS},
     "flattened": {"flattening_enabled": True, "flattening_max_depth": 3},
-    "batch files": {
-        "batch_config": {
-            "encoding": {"format": "jsonl", "compression": "gzip"},
-            "batch_size": BATCH,
-        }
-    },
+    "batch files": {"batch_config": {"encoding": GZIP, "batch_size": BATCH}},
 }
 """Ways of a record through the tap, and the settings for them."""
 
@@ -122,12 +118,14 @@ class Crashes:
         return lost
 
     def _run(self, *, kill: bool) -> None:
-        process = launch(self.folder, self.config, state=self.state, pipesize=4096)
         signum = self.random.choice((signal.SIGKILL, signal.SIGTERM))
+        process = launch(
+            self.folder, self.config, state=self.state, pipesize=4096, stderr=subprocess.DEVNULL
+        )
         striker = threading.Thread(target=self._strike, args=(process, signum))
         if kill:
             striker.start()
-        out = self._read(process)
+        out = _read_slowly(process)
         code = process.wait(timeout=60)
         if kill:
             striker.join()
@@ -148,21 +146,6 @@ class Crashes:
         time.sleep(delay)
         if process.poll() is None:
             process.send_signal(signum)
-
-    def _read(self, process: subprocess.Popen[bytes]) -> bytes:
-        """Read slowly, from a small pipe, so that a kill strikes while something is written."""
-        assert process.stdout is not None
-        assert process.stderr is not None
-        drain = threading.Thread(target=process.stderr.read)
-        drain.start()
-        out = bytearray()
-        while chunk := os.read(process.stdout.fileno(), 2048):
-            out += chunk
-            time.sleep(0.001)
-        drain.join()
-        process.stdout.close()
-        process.stderr.close()
-        return bytes(out)
 
     def _take(self, out: bytes) -> None:
         """Take what arrived: records, and the last state that is a whole line."""
@@ -190,6 +173,17 @@ class Crashes:
             if record["email"]:
                 record["email"] = hashlib.sha256(record["email"].encode()).hexdigest()
         return record
+
+
+def _read_slowly(process: subprocess.Popen[bytes]) -> bytes:
+    """Read from a small pipe with pauses, so that a kill strikes while something is written."""
+    assert process.stdout is not None
+    out = bytearray()
+    with process.stdout:
+        while chunk := os.read(process.stdout.fileno(), 2048):
+            out += chunk
+            time.sleep(0.001)
+    return bytes(out)
 
 
 def _records(message: dict[str, Any]) -> Iterator[tuple[str, Record]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections import defaultdict
+from collections import Counter
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -57,10 +57,7 @@ def by_key(stream: str, records: list[Record]) -> dict[str, Record]:
 
 
 def count_by_key(stream: str, records: list[Record]) -> dict[str, int]:
-    counts: dict[str, int] = defaultdict(int)
-    for record in records:
-        counts[record[KEYS[stream]]] += 1
-    return dict(counts)
+    return dict(Counter(record[KEYS[stream]] for record in records))
 
 
 def flatten(value: dict[str, Any], columns: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -27,8 +27,7 @@ class MeltanoProject:
             database: The warehouse.
         """
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "temporary").mkdir(exist_ok=True)
+        (folder / "temporary").mkdir(parents=True, exist_ok=True)
         text = (ROOT / "meltano.yml").read_text()
         (folder / "meltano.yml").write_text(text.replace("pip_url: -e .", f"pip_url: -e {ROOT}"))
         self.variables = {
@@ -43,8 +42,7 @@ class MeltanoProject:
 
     def install(self) -> None:
         """Install the tap and the target."""
-        self.run("install", "extractor", "tap-croct")
-        self.run("install", "loader", "target-postgres")
+        self.run("install", "tap-croct", "target-postgres")
 
     def share_plugins(self, other: MeltanoProject) -> None:
         """Use the plugins that another project has installed, instead of installing them."""
@@ -70,12 +68,9 @@ class MeltanoProject:
             AssertionError: If it fails.
         """
         done = subprocess.run(
-            [environment("meltano") / "meltano", *args],
-            cwd=self.folder,
-            env=clean_environment(**self.variables, **(variables or {})),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout + done.stderr
+            [self.variables["CROCT_MELTANO"], *args], cwd=self.folder, capture_output=True,
+            env=clean_environment(**self.variables, **(variables or {})), text=True, check=False,
+        )  # fmt: skip
+        said = done.stdout + done.stderr
+        assert done.returncode == 0, said
+        return said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,21 +33,15 @@ def wait_until(what: str, true: Callable[[], Any], seconds: float = 120) -> None
     end = time.monotonic() + seconds
     while not true():
         if time.monotonic() > end:
-            msg = f"Not in {seconds} s: {what}"
-            raise TimeoutError(msg)
+            raise TimeoutError(f"Not in {seconds} s: {what}")
         time.sleep(0.25)
 
 
 def descendants(pid: int) -> list[int]:
     """Return a process and all that it has started, by their ids."""
-    children: dict[int, list[int]] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue  # it has ended meanwhile
-        children.setdefault(int(fields[1]), []).append(int(stat.parent.name))
     found = [pid]
     for parent in found:
-        found += children.get(parent, [])
+        for children in Path(f"/proc/{parent}/task").glob("*/children"):
+            with suppress(OSError):  # it has ended meanwhile
+                found += map(int, children.read_text().split())
     return found

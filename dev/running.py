@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from functools import cached_property
+from subprocess import PIPE
 from typing import TYPE_CHECKING, Any
 
 from dev.environments import ROOT
@@ -57,12 +58,8 @@ class Output:
 
 def clean_environment(**more: str) -> dict[str, str]:
     """Return an environment without what is said to a tap or to Meltano, and with more."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("TAP_CROCT_", "MELTANO_", "TARGET_"))
-    }
-    return {**kept, **more}
+    said = ("TAP_CROCT_", "MELTANO_", "TARGET_")
+    return {k: v for k, v in os.environ.items() if not k.startswith(said)} | more
 
 
 def write(path: Path, value: object) -> str:
@@ -71,24 +68,17 @@ def write(path: Path, value: object) -> str:
     return str(path)
 
 
-def arguments(
-    folder: Path,
-    config: dict[str, Any] | None,
-    *args: str,
-    state: object = None,
-    catalog: object = None,
-) -> list[str]:
+def arguments(folder: Path, config: object, *args: str, **files: object) -> list[str]:
     """Write the files that the tap is given; return its arguments.
 
     Args:
         folder: Where the files are written.
-        config: Settings for `--config`; none, if nothing is to be given.
+        config: Content of the file for `--config`: JSON, or text as it is; none for no such option.
         args: More arguments.
-        state: Content of the file for `--state`: JSON, or text as it is.
-        catalog: Content of the file for `--catalog`: JSON, or text as it is.
+        files: The same for `state` and `catalog`.
     """
     options = []
-    for name, value in (("config", config), ("state", state), ("catalog", catalog)):
+    for name, value in {"config": config, **files}.items():
         if value is not None:
             options += [f"--{name}", write(folder / f"{name}.json", value)]
     return [*options, *args]
@@ -129,7 +119,7 @@ def run_tap(
 
 
 def launch(
-    folder: Path, config: dict[str, Any], *, state: object = None, pipesize: int = -1
+    folder: Path, config: object, *, state: object = None, pipesize: int = -1, stderr: int = PIPE
 ) -> subprocess.Popen[bytes]:
     """Start the tap as a process; return it with pipes for its output.
 
@@ -138,11 +128,12 @@ def launch(
         config: See `arguments`.
         state: See `arguments`.
         pipesize: Bytes that a pipe holds, where that can be chosen; -1 for the system's default.
+        stderr: Where the log goes, such as `subprocess.DEVNULL`.
     """
     return subprocess.Popen(
         [*TAP, *arguments(folder, config, state=state)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stdout=PIPE,
+        stderr=stderr,
         bufsize=0,
         pipesize=pipesize,
         cwd=folder,

@@ -1,4 +1,4 @@
-"""Comparing a DuckDB warehouse with the source, every row and every value."""
+"""Comparing a warehouse with the source, every row and every value."""
 
 from __future__ import annotations
 
@@ -6,29 +6,24 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from dev.expected import KEYS
+from dev.expected import KEYS, ORDERS, Record, expected_records, moment
 from tap_croct import schemas
 
 if TYPE_CHECKING:
     import duckdb
 
+    from dev.postgres import Postgres
+    from dev.sandbox import World
+
 SCHEMAS = {"events": schemas.EVENT, "sessions": schemas.SESSION, "users": schemas.USER}
 
 
-def _same(stored: Any, value: Any) -> bool:
-    """Tell whether a stored value is what target-duckdb makes of a record's value.
-
-    It stores nothing for what is empty, and times without their zone.
-    """
-    if isinstance(stored, datetime):
-        stored = stored.isoformat(timespec="milliseconds") + "Z"
-    return bool(stored == (None if value == "" else value))
-
-
 def differences(
-    connection: duckdb.DuckDBPyConnection, stream: str, records: list[dict[str, Any]]
+    connection: duckdb.DuckDBPyConnection, stream: str, records: list[Record]
 ) -> list[str]:
-    """Compare a table with the records that should be in it.
+    """Compare a table that target-duckdb made with the records that should be in it.
+
+    The target stores nothing for what is empty, and folds the names of columns.
 
     Args:
         connection: The warehouse.
@@ -39,25 +34,65 @@ def differences(
         A line for each difference; the first twenty of them.
     """
     found = connection.execute(f"select * from croct.{stream}")
-    types = {column[0]: str(column[1]) for column in found.description or ()}
-    rows = [dict(zip(types, row, strict=True)) for row in found.fetchall()]
-    lines = []
-    if len(rows) != len(records):
-        lines.append(f"{len(rows):,} rows, {len(records):,} in the source")
     names = {name.lower(): name for name in SCHEMAS[stream]["properties"]}
-    if types.keys() - names.keys():
-        lines.append(f"columns that no record has: {sorted(types.keys() - names.keys())}")
-    wanted = {record[KEYS[stream]]: record for record in records}
-    for row in rows:
-        record = wanted.get(row[KEYS[stream].lower()])
-        if record is None:
-            lines.append(f"{row[KEYS[stream].lower()]} is not in the source")
+    columns = [(names.get(name, name), str(kind)) for name, kind, *_ in found.description or ()]
+    rows = []
+    for row in found.fetchall():
+        cells = zip(columns, row, strict=True)
+        rows.append({name: _parsed(value, kind) for (name, kind), value in cells})
+    wanted = [{k: None if v == "" else v for k, v in record.items()} for record in records]
+    return _differences(stream, rows, wanted)
+
+
+def postgres_differences(
+    database: Postgres, world: World, stream: str, *, before: int | None = None
+) -> list[str]:
+    """Compare a table that target-postgres made with the source.
+
+    Args:
+        database: The warehouse.
+        world: The source.
+        stream: Name of the stream, and of the table.
+        before: Compare with what has an earlier time; milliseconds since the epoch.
+
+    Returns:
+        A line for each difference; the first twenty of them.
+    """
+    wanted = expected_records(world, stream)
+    if before is not None:
+        wanted = [record for record in wanted if record[ORDERS[stream]] < moment(before)]
+    return _differences(stream, database.query(f"select * from croct.{stream}"), wanted)
+
+
+def _parsed(value: Any, kind: str) -> Any:
+    return json.loads(value) if kind == "JSON" and value is not None else value
+
+
+def _differences(stream: str, rows: list[Record], wanted: list[Record]) -> list[str]:
+    key = KEYS[stream]
+    by_key = {row[key]: row for row in rows}
+    properties = SCHEMAS[stream]["properties"]
+    lines = []
+    if len(rows) != len(wanted):
+        lines.append(f"{stream}: {len(rows):,} rows, {len(wanted):,} in the source")
+    columns = {name for row in rows[:1] for name in row if not name.startswith("_sdc_")}
+    if more := columns - properties.keys():
+        lines.append(f"{stream}: columns that no record has: {sorted(more)}")
+    for record in wanted:
+        row = by_key.get(record[key])
+        if row is None:
+            lines.append(f"{stream} {record[key]} is missing")
             continue
-        for column, value in row.items():
-            stored = json.loads(value) if types[column] == "JSON" and value is not None else value
-            if not _same(stored, record.get(names[column])):
-                lines.append(
-                    f"{stream} {record[KEYS[stream]]} {column}: {stored!r}, "
-                    f"{record.get(names[column])!r} in the source"
-                )
+        for name, schema in properties.items():
+            stored, value = row.get(name), record.get(name)
+            if schema.get("format") == "date-time" and stored is not None:
+                stored = _with_zone(stored)
+            if stored != value:
+                lines.append(f"{stream} {record[key]} {name}: {stored!r}, {value!r} in the source")
     return lines[:20]
+
+
+def _with_zone(stored: datetime | str) -> str:
+    """Give a time, which is stored without its zone, the form that records have."""
+    time = datetime.fromisoformat(stored) if isinstance(stored, str) else stored
+    return time.isoformat(timespec="milliseconds") + "Z"

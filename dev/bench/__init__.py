@@ -1,1 +1,1 @@
-"""How fast the tap is, in ratios: `make bench`."""
+"""How much CPU time the tap takes, beside other programs: `make bench`."""

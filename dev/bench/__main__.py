@@ -1,118 +1,255 @@
-"""How fast the tap is, in ratios of whole processes in one run: `make bench`.
+"""How much CPU time the tap takes, beside other programs: `make bench`.
 
-`python -m dev.bench --help` tells how to measure single rows, quickly.
+Each figure is printed beside its limit, with `ok` or `MISSED`; the exit code is 1 if one is missed. The
+limits are meant for the default number of records: with fewer, starting up weighs more.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import math
 import os
 import platform
+import shutil
+import subprocess
 import sys
 import tempfile
+import time
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from dev.bench import measuring, quote
-from dev.bench.pages import PAGE
-from dev.bench.ways import WAYS, Sizes, measured
-from dev.environments import ROOT
-from dev.running import TAP, write
+from dev.bench.pages import PAGE, served
+from dev.environments import ROOT, environment
+from dev.running import TAP, clean_environment, write
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+FOLDER = Path(tempfile.gettempdir()) / f"tap-croct-bench-{os.getpid()}"
+WRITTEN = FOLDER / "written"
+"""What the programs write; emptied before each run."""
 
-BASELINE_EVENTS = 200_000
-REST = ("baseline", "discovery", "memory", "overlap")
-PAGE_WITH_TABLE = ROOT / "docs" / "performance.md"
+RESULTS = ROOT / "docs" / "performance.md"
 BEGIN, END = "<!-- make bench: begin -->\n", "<!-- make bench: end -->\n"
 
-WAY_COLUMNS = (
+TEMPLATE = [sys.executable, "-m", "dev.bench.template"]
+TARGET_TIMES = 3
+"""How many times as many records as target-duckdb the tap has to handle in the same CPU time."""
+
+PEAK = 80
+"""MiB of memory that the tap may take."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is done to the records of a stream."""
+
+    title: str
+    stream: str
+    template_times: int
+    """How many times as much CPU time as the tap the template has to take."""
+
+    settings: dict[str, Any] = field(default_factory=dict)
+    deselected: tuple[str, ...] = ()
+    """Breadcrumb of a property, as catalogs have it."""
+
+
+CART = ("properties", "payload", "properties", "cart")
+FLATTENED = {"flattening_enabled": True, "flattening_max_depth": 3}
+PERSONAL: dict[str, Any] = {
+    "email": "sha256(email) if email else None",
+    "externalUserId": "sha256(externalUserId) if externalUserId else None",
+    **dict.fromkeys(("firstName", "lastName", "birthDate", "alternateEmail", "phone")),
+    **dict.fromkeys(("alternatePhone", "address", "avatar", "customAttributes")),
+}
+HASHED = {"stream_maps": {"users": PERSONAL}}
+ADDED = {"stream_maps": {"events": {"page": "payload.get('url')"}}}
+FILTERED = {"stream_maps": {"events": {"__filter__": "eventType != 'pageOpened'"}}}
+GZIP = {"format": "jsonl", "compression": "gzip"}
+BATCH = {"batch_config": {"encoding": GZIP, "storage": {"root": WRITTEN.as_uri()}}}
+
+CASES = {
+    "events": Case("events as they come", "events", 8),
+    "sessions": Case("sessions as they come", "sessions", 8),
+    "users": Case("users as they come", "users", 8),
+    "cart": Case("events, `payload.cart` deselected", "events", 6, deselected=CART),
+    "flattened-events": Case("events, flattened to depth 3", "events", 5, FLATTENED),
+    "flattened-sessions": Case("sessions, flattened to depth 3", "sessions", 5, FLATTENED),
+    "hashed": Case("users, hashed or dropped by a stream map", "users", 4, HASHED),
+    "added": Case("events, a column added by a stream map", "events", 4, ADDED),
+    "filtered": Case("events, filtered by a stream map", "events", 4, FILTERED),
+    "batch": Case("events, batch files (jsonl, gzip)", "events", 3, BATCH),
+}
+CASE_COLUMNS = (
     "",
     "tap, CPU s",
     "template, CPU s",
-    "ratio",
-    "at most",
+    "ratio (at most)",
     "tap, records/s",
     "target-duckdb, records/s",
-    "tap / target, at least 2",
+    "ratio (at least)",
+    "",
 )
-OTHER_COLUMNS = ("", "measured", "ratio", "at most")
+OTHER_COLUMNS = ("", "measured", "ratio (at most)", "")
 
 
-def baseline(base: str, folder: Path, sizes: Sizes) -> Iterator[list[str]]:
-    """Measure events against the loop without SDK, and against the template."""
-    config = write(folder / "many.json", measuring.settings(base, "events", BASELINE_EVENTS))
-    url = f"{base}/events/{BASELINE_EVENTS}/0"
-    cpu = measuring.best(
-        {
-            "tap": [*TAP, "--config", config],
-            "baseline": [sys.executable, "-m", "dev.bench.baseline", url],
-            "template": [*measuring.TEMPLATE, "--config", config],
-        },
-        {"tap": sizes.runs, "baseline": sizes.runs},
-        folder / "batches",
+def start(command: list[str], stdout: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
+    """Start a process in the benchmark's folder."""
+    variables = clean_environment(PYTHONPATH=str(ROOT), PYTHONDONTWRITEBYTECODE="")
+    return subprocess.Popen(
+        command, stdout=stdout, stderr=subprocess.DEVNULL, cwd=FOLDER, env=variables
     )
-    title = f"{BASELINE_EVENTS:,} events as they come, against the"
-    yield [
-        f"{title} baseline",
-        f"{cpu['tap']:.2f} / {cpu['baseline']:.2f} s",
-        f"{cpu['tap'] / cpu['baseline']:.2f}",
-        "1.80",
-    ]
-    yield [
-        f"{title} template",
-        f"{cpu['tap']:.2f} / {cpu['template']:.2f} s",
-        f"1/{cpu['template'] / cpu['tap']:.1f}",
-        "1/12",
-    ]
 
 
-def discovery(base: str, folder: Path, sizes: Sizes) -> Iterator[list[str]]:
+def measure(command: list[str]) -> tuple[float, float]:
+    """Run a process; return its CPU time in seconds (user and system), and its peak memory in MiB.
+
+    Raises:
+        SystemExit: If it fails.
+    """
+    shutil.rmtree(WRITTEN, ignore_errors=True)
+    WRITTEN.mkdir(parents=True)
+    process = start(command)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        sys.exit(f"{command} failed")
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+
+
+def best(runs: int, **commands: list[str]) -> dict[str, float]:
+    """Run commands in turns, so that a slow minute of the machine strikes all of them.
+
+    Args:
+        runs: How often each of them runs.
+        commands: What to run, by name.
+
+    Returns:
+        The CPU seconds of each one's best run: the one that other work disturbed least.
+    """
+    seconds = dict.fromkeys(commands, math.inf)
+    for _ in range(runs):
+        for name, command in commands.items():
+            seconds[name] = min(seconds[name], measure(command)[0])
+    return seconds
+
+
+def export(url: str, stream: str, records: int, *, latency: float = 0, **more: Any) -> list[str]:
+    """Return the arguments for an export of some records of one stream, with more settings."""
+    config = {"api_url": f"{url}/{stream}/{records}/{latency}", "api_key": "bench", **more}
+    return ["--config", write(FOLDER / f"config-{records}.json", config)]
+
+
+def catalog(arguments: list[str], deselected: tuple[str, ...]) -> list[str]:
+    """Return the arguments for a catalog in which one property is deselected."""
+    found = json.loads(start([*TAP, *arguments, "--discover"], subprocess.PIPE).communicate()[0])
+    for entry in (entry for stream in found["streams"] for entry in stream["metadata"]):
+        if tuple(entry["breadcrumb"]) == deselected:
+            entry["metadata"]["selected"] = False
+    return ["--catalog", write(FOLDER / "catalog.json", found)]
+
+
+def loading(output: list[str]) -> list[str]:
+    """Return a command that loads what another one puts out; that one runs now, once."""
+    target = environment("target-duckdb") / "target-duckdb"
+    config = {"filepath": str(WRITTEN / "bench.duckdb"), "default_target_schema": "bench"}
+    write(FOLDER / "target.json", config)
+    with (FOLDER / "messages.jsonl").open("wb") as messages:
+        if start(output, messages.fileno()).wait() != 0:
+            sys.exit(f"{output} failed")
+    return ["sh", "-c", f"exec '{target}' --config target.json < messages.jsonl"]
+
+
+def verdict(*, within: bool) -> str:
+    return "ok" if within else "MISSED"
+
+
+def compare(url: str, case: Case, options: argparse.Namespace) -> list[str]:
+    """Measure a case beside the template and target-duckdb; return its row of the table."""
+    arguments = export(url, case.stream, options.records, **case.settings)
+    if case.deselected:
+        arguments += catalog(arguments, case.deselected)
+    commands = {"tap": [*TAP, *arguments], "template": [*TEMPLATE, *arguments]}
+    if case.settings != BATCH:  # target-duckdb does not take BATCH messages
+        commands["target"] = loading(commands["tap"])
+    cpu = best(options.runs, **commands)
+    rates = {name: options.records / seconds for name, seconds in cpu.items()}
+    times = rates["tap"] / rates["template"]
+    row = [case.title, f"{cpu['tap']:.2f}", f"{cpu['template']:.2f}"]
+    row += [f"1/{times:.1f} (1/{case.template_times})", f"{rates['tap']:,.0f}"]
+    if "target" not in rates:
+        return [*row, "", "", verdict(within=times >= case.template_times)]
+    target_times = rates["tap"] / rates["target"]
+    row += [f"{rates['target']:,.0f}", f"{target_times:.1f} ({TARGET_TIMES})"]
+    within = times >= case.template_times and target_times >= TARGET_TIMES
+    return [*row, verdict(within=within)]
+
+
+def ratio(title: str, unit: str, measured: float, reference: float, limit: float) -> list[str]:
+    """Return a row for the ratio of two figures."""
+    found = measured / reference
+    figures = f"{measured:.2f} / {reference:.2f} {unit}"
+    return [title, figures, f"{found:.2f} ({limit})", verdict(within=found <= limit)]
+
+
+def baseline(url: str, options: argparse.Namespace) -> list[str]:
+    """Measure events against a loop that only fetches, splits and writes."""
+    records = 2 * options.records
+    loop = [sys.executable, "-m", "dev.bench.baseline", f"{url}/events/{records}/0"]
+    tap = [*TAP, *export(url, "events", records)]
+    cpu = best(options.runs, tap=tap, loop=loop)
+    title = f"{records:,} events as they come, against the baseline"
+    return ratio(title, "s", cpu["tap"], cpu["loop"], 2.6)
+
+
+def discovery(_url: str, options: argparse.Namespace) -> list[str]:
     """Measure what it takes to start."""
-    del base
-    commands = {
-        "discover": [*TAP, "--discover"],
-        "import": [sys.executable, "-c", "import singer_sdk"],
-    }
-    cpu = measuring.best(commands, dict.fromkeys(commands, sizes.runs), folder / "batches")
-    yield [
-        "discovery, against `import singer_sdk`",
-        f"{cpu['discover']:.2f} / {cpu['import']:.2f} s",
-        f"{cpu['discover'] / cpu['import']:.2f}",
-        "1.50",
-    ]
+    sdk = [sys.executable, "-c", "import singer_sdk"]
+    cpu = best(options.runs, tap=[*TAP, "--discover"], sdk=sdk)
+    return ratio("`--discover`, against `import singer_sdk`", "s", cpu["tap"], cpu["sdk"], 1.7)
 
 
-def memory(base: str, folder: Path, sizes: Sizes) -> Iterator[list[str]]:
-    """Measure whether memory grows with the export."""
-    del sizes
-    peaks = []
-    for events in (100_000, 1_000_000):
-        config = write(folder / f"{events}.json", measuring.settings(base, "events", events))
-        peaks.append(measuring.measure([*TAP, "--config", config]).memory)
-    yield [
-        "peak memory, 1,000,000 events against 100,000",
-        f"{peaks[1]:.0f} / {peaks[0]:.0f} MiB",
-        f"{peaks[1] / peaks[0]:.2f}",
-        "1.10, 150 MiB",
-    ]
+def memory(url: str, options: argparse.Namespace) -> list[str]:
+    """Measure the peak, and whether it grows with the export."""
+    counts = 10 * options.records, options.records
+    many, few = (measure([*TAP, *export(url, "events", count)])[1] for count in counts)
+    title = f"peak memory, {counts[0]:,} events against {counts[1]:,}"
+    row = ratio(title, "MiB", many, few, 1.1)
+    within = row[-1] == "ok" and many < PEAK
+    return [*row[:-2], f"{many / few:.2f} (1.1, and {PEAK} MiB)", verdict(within=within)]
 
 
-def overlap(base: str, folder: Path, sizes: Sizes) -> Iterator[list[str]]:
+def overlap(url: str, options: argparse.Namespace) -> list[str]:
     """Measure whether a page is fetched while the one before it is written."""
-    del sizes
     pages, pause = 20, 0.1
-    config = measuring.settings(base, "events", pages * PAGE, pause)
-    seconds = measuring.overlap(write(folder / "slow.json", config), pause)
-    in_turns = (pages - 1) * 2 * pause + pause
-    yield [
-        "100 ms a page to fetch, 100 ms to write, against one after the other",
-        f"{seconds:.2f} / {in_turns:.2f} s",
-        f"{seconds / in_turns:.2f}",
-        "0.60",
-    ]
+    tap = [*TAP, *export(url, "events", pages * PAGE, latency=pause)]
+    seconds = min(read_slowly(tap, pause) for _ in range(options.runs))
+    title = "100 ms a page to fetch, 100 ms to write, against one after the other"
+    return ratio(title, "s", seconds, (pages - 1) * 2 * pause + pause, 0.6)
+
+
+def read_slowly(command: list[str], pause: float) -> float:
+    """Read records as a loader would that takes its time for each page.
+
+    Args:
+        command: What puts out the records.
+        pause: Seconds for a page.
+
+    Returns:
+        The seconds from the first record to the last.
+    """
+    times = []
+    with start(command, subprocess.PIPE) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if b'"RECORD"' in line[:20]:
+                times.append(time.monotonic())
+                if len(times) % 20 == 0:  # a thousand pauses a page would take longer
+                    time.sleep(pause * 20 / PAGE)
+    return times[-1] - times[0]
+
+
+OTHERS = {"baseline": baseline, "discovery": discovery, "memory": memory, "overlap": overlap}
 
 
 def table(columns: tuple[str, ...], rows: list[list[str]]) -> str:
@@ -125,44 +262,16 @@ def table(columns: tuple[str, ...], rows: list[list[str]]) -> str:
     )
 
 
-def chosen(names: str) -> list[str]:
-    """Return the rows that are meant; part of a name means all that contain it.
-
-    Raises:
-        SystemExit: If there is no such row.
-    """
-    known = [*WAYS, *REST]
-    found: list[str] = []
-    for name in names.split(",") if names else known:
-        rows = [name] if name in known else [row for row in known if name in row]
-        if not rows:
-            sys.exit(f"There is no row {name}; there are {', '.join(known)}")
-        found += rows
-    return found
-
-
-def report(rows: list[str], sizes: Sizes) -> str:
-    """Measure rows; return what is to be printed, and print each as soon as it is known."""
-    found: list[list[str]] = []
-    rest: list[list[str]] = []
-    others = {"baseline": baseline, "discovery": discovery, "memory": memory, "overlap": overlap}
-    with tempfile.TemporaryDirectory() as name, measuring.served() as (base, bytes_each):
-        folder = Path(name)
-        measuring.measure([*TAP, "--discover"])  # warm caches
-        for row in rows:
-            if row in WAYS:
-                found.append(measured(base, WAYS[row], sizes, folder))
-                print(*found[-1], sep=" | ", file=sys.stderr, flush=True)
-            else:
-                rest += others[row](base, folder, sizes)
-                print(*rest[-1], sep=" | ", file=sys.stderr, flush=True)
-    average = ", ".join(f"{size:,} bytes ({stream})" for stream, size in bytes_each.items())
-    counts = f"{sizes.records:,} records each, {sizes.target_records:,} for target-duckdb"
-    runs = f"best of {sizes.runs} runs of the tap and {sizes.template_runs} of the template"
-    parts = [f"{about()}. {counts}, in pages of {PAGE:,}, of {average} on average; {runs}.\n"]
-    parts += [table(WAY_COLUMNS, found)] if found else []
-    parts += [table(OTHER_COLUMNS, rest)] if rest else []
-    return "\n".join(parts)
+def conditions(options: argparse.Namespace, sizes: dict[str, int]) -> str:
+    """Return what the figures depend on."""
+    packages = ("tap-croct", "singer-sdk", "msgspec", "requests")
+    versions = ", ".join(f"{package} {metadata.version(package)}" for package in packages)
+    average = ", ".join(f"{size:,} bytes ({stream})" for stream, size in sizes.items())
+    return (
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
+        f"{versions}. {options.records:,} records each, in pages of {PAGE:,}, of {average} on "
+        f"average; best of {options.runs} runs.\n"
+    )
 
 
 def filled(page: str, text: str) -> str:
@@ -179,35 +288,55 @@ def filled(page: str, text: str) -> str:
     return f"{page[:start]}\n{text}\n{page[page.index(END, start) :]}"
 
 
-def about() -> str:
-    """Return what the figures depend on."""
-    packages = ("tap-croct", "singer-sdk", "msgspec", "requests")
-    versions = ", ".join(f"{package} {metadata.version(package)}" for package in packages)
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    return f"{machine}, {versions}"
+def run(options: argparse.Namespace) -> int:
+    """Measure; print each row as soon as it is known, and all tables in the end.
 
-
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m dev.bench", description=__doc__)
-    parser.add_argument("--rows", default="", help=f"of {', '.join([*WAYS, *REST])}; all of them")
-    parser.add_argument("--records", type=int, default=100_000, help="of each way")
-    parser.add_argument("--runs", type=int, default=5, help="of the tap, the best counts")
-    parser.add_argument("--template-runs", type=int, default=2, help="of the template")
-    parser.add_argument("--target-records", type=int, default=20_000, help="for target-duckdb")
-    parser.add_argument(
-        "--write",
-        action="store_true",
-        help=f"put the tables into {PAGE_WITH_TABLE.name} and README.md, too",
-    )
-    options = parser.parse_args()
-    sizes = Sizes(options.records, options.runs, options.template_runs, options.target_records)
-    text = report(chosen(options.rows), sizes)
+    Returns:
+        The exit code: 1 if a limit is missed.
+    """
+    cases: list[list[str]] = []
+    others: list[list[str]] = []
+    with served() as (url, sizes):
+        measure([*TAP, "--discover"])  # warm caches
+        for name in options.only:
+            if name in CASES:
+                cases.append(row := compare(url, CASES[name], options))
+            else:
+                others.append(row := OTHERS[name](url, options))
+            print(*row, sep=" | ", file=sys.stderr, flush=True)
+    parts = [conditions(options, sizes)]
+    parts += [table(CASE_COLUMNS, cases)] if cases else []
+    parts += [table(OTHER_COLUMNS, others)] if others else []
+    text = "\n".join(parts)
     print(text)
     if options.write:
-        page = PAGE_WITH_TABLE.read_text(encoding="utf-8")
-        PAGE_WITH_TABLE.write_text(filled(page, text), encoding="utf-8")
-        quote.update()
+        page = RESULTS.read_text(encoding="utf-8")
+        RESULTS.write_text(filled(page, text), encoding="utf-8")
+    return int(any(row[-1] == "MISSED" for row in cases + others))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure what the command line says; return the exit code."""
+    names = [*CASES, *OTHERS]
+    parser = argparse.ArgumentParser(prog="python -m dev.bench", description=__doc__)
+    parser.add_argument(
+        "--only",
+        type=lambda text: text.split(","),
+        default=names,
+        metavar="CASE,…",
+        help=f"of {', '.join(names)}",
+    )
+    parser.add_argument("--records", type=int, default=100_000, help="of each case (100,000)")
+    parser.add_argument("--runs", type=int, default=3, help="of each program; the best counts (3)")
+    parser.add_argument("--write", action="store_true", help=f"put the tables into {RESULTS.name}")
+    options = parser.parse_args(arguments)
+    if unknown := set(options.only) - set(names):
+        parser.error(f"no case {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+    try:
+        return run(options)
+    finally:
+        shutil.rmtree(FOLDER, ignore_errors=True)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

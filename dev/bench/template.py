@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context
 
 
-def to_time(ms: int) -> str:
-    """Format a time, as one would."""
-    return datetime.fromtimestamp(ms / 1000, timezone.utc).isoformat(timespec="milliseconds")
+def format_times(row: dict[str, Any], *names: str) -> None:
+    """Format some times of a record, as one would."""
+    for name in names:
+        if row[name] is not None:
+            moment = datetime.fromtimestamp(row[name] / 1000, timezone.utc)
+            row[name] = moment.isoformat(timespec="milliseconds")
 
 
 class TemplateStream(RESTStream[Any]):
@@ -51,11 +54,9 @@ class EventsStream(TemplateStream):
     replication_key = "timestamp"
     schema = schemas.EVENT
 
-    def post_process(
-        self, row: dict[str, Any], context: Context | None = None
-    ) -> dict[str, Any] | None:
+    def post_process(self, row: dict[str, Any], context: Context | None = None) -> dict[str, Any]:
         del context
-        row["timestamp"] = to_time(row["timestamp"])
+        format_times(row, "timestamp")
         row["eventType"] = row["payload"]["@type"]
         return row
 
@@ -69,12 +70,10 @@ class SessionsStream(TemplateStream):
     replication_key = "closeTime"
     schema = schemas.SESSION
 
-    def post_process(
-        self, row: dict[str, Any], context: Context | None = None
-    ) -> dict[str, Any] | None:
+    def post_process(self, row: dict[str, Any], context: Context | None = None) -> dict[str, Any]:
         del context
-        row["closeTime"] = to_time(row["closeTime"])
-        row["window"] = {name: to_time(ms) for name, ms in row["window"].items()}
+        format_times(row, "closeTime")
+        format_times(row["window"], *row["window"])
         return row
 
 
@@ -87,13 +86,9 @@ class UsersStream(TemplateStream):
     replication_key = "lastModifiedTime"
     schema = schemas.USER
 
-    def post_process(
-        self, row: dict[str, Any], context: Context | None = None
-    ) -> dict[str, Any] | None:
+    def post_process(self, row: dict[str, Any], context: Context | None = None) -> dict[str, Any]:
         del context
-        row["lastModifiedTime"] = to_time(row["lastModifiedTime"])
-        if row["birthDate"] is not None:
-            row["birthDate"] = to_time(row["birthDate"])
+        format_times(row, "lastModifiedTime", "birthDate")
         return row
 
 

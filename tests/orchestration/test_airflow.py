@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dev.airflow import Airflow
-from dev.comparison import postgres_differences
 from dev.environments import REQUIREMENTS, ROOT
 from dev.expected import STREAMS, moment
 from dev.sandbox import Fault, Sandbox, World
 from dev.sandbox.world import BEGINNING, DAY
+from dev.warehouse import postgres_differences
 from tests.orchestration.pages import block, commands
 
 if TYPE_CHECKING:

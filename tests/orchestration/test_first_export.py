@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dev.comparison import postgres_differences
 from dev.environments import ROOT
 from dev.expected import KEYS, STREAMS, moment
 from dev.sandbox import Fault
 from dev.sandbox.world import BEGINNING, DAY
+from dev.warehouse import postgres_differences
 from tests.orchestration.pages import block
 from tests.orchestration.shells import finish, shell
 

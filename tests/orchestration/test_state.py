@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dev.comparison import postgres_differences
 from dev.expected import STREAMS
+from dev.warehouse import postgres_differences
 from tests.orchestration.pages import block
 from tests.orchestration.shells import finish, shell
 

@@ -9,6 +9,7 @@ import pytest
 
 from dev import dictionary
 from tap_croct import schemas
+from tap_croct.streams import Events, Sessions, Users
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +38,16 @@ def paths(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[st
 
 def test_the_page_is_up_to_date() -> None:
     assert dictionary.page() == PAGE, "docs/streams.md is out of date: run `make dictionary`"
+
+
+@pytest.mark.parametrize("stream", [Events, Sessions, Users])
+def test_the_keys_of_each_stream(stream: type[Events | Sessions | Users]) -> None:
+    name, (primary,) = stream.name, stream.primary_keys
+    row = f"| [`{name}`](#{name}) | `{stream.path}` | `{primary}` | `{stream.replication_key}` |"
+    assert row in PAGE
+    (entity,) = re.findall(rf"^    {name} {{$(.*?)^    }}$", PAGE, re.DOTALL | re.MULTILINE)
+    assert f"string {primary} PK" in entity
+    assert f'timestamp {stream.replication_key} "replication key"' in entity
 
 
 @pytest.mark.parametrize("stream", SCHEMAS)
