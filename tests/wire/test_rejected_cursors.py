@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +12,7 @@ from dev.sandbox import Fault
 from dev.sandbox.world import BEGINNING, DAY
 from tap_croct import times
 from tests.support.batches import batches, in_files
+from tests.support.slow_reader import lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,8 +59,9 @@ PATHS: dict[str, Callable[[Path], dict[str, Any]]] = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize("time_unit", ["seconds", "milliseconds"])
+@pytest.mark.parametrize(
+    ("path", "time_unit"), [*zip(PATHS, ["seconds", "milliseconds"] * 2, strict=True)]
+)
 def test_in_the_middle_of_a_run(start: Start, tmp_path: Path, path: str, time_unit: str) -> None:
     """A page holds more than a day; while it is read, slowly, the one after is asked for."""
     sandbox = start(visits=250, time_unit=time_unit)
@@ -69,15 +70,8 @@ def test_in_the_middle_of_a_run(start: Start, tmp_path: Path, path: str, time_un
         items = sandbox.world.items(stream)
         assert stream == "events" or items[99][ORDERS[stream]] - items[0][ORDERS[stream]] > DAY
     process = launch(tmp_path, sandbox.config(page_size=100, **PATHS[path](tmp_path)))
-    lines = []
-    assert process.stdout is not None
-    for number, line in enumerate(process.stdout):
-        lines.append(line.decode())
-        if number % 100 == 0:
-            time.sleep(0.5)
-    _, error = process.communicate(timeout=60)
-    output = Output(process.returncode, "".join(lines), error.decode())
-    assert output.code == 0, output.stderr
+    lines = [line.decode() for line in lines_of(process, pause=0.02, every=100)]
+    output = Output(0, "".join(lines), process.communicate()[1].decode())
     assert resumed_by_time(output) == 3
     for stream in STREAMS:
         found = output.records(stream) + in_files(output, stream)
