@@ -290,7 +290,9 @@ class TestWhatTheSchemaDoesNotKnow:
         ):
             user = sandbox.world.items("users")[0]
             user.update({"additionalProperties": own, "address": {"city": "Oslo"}})
-            (user["address"] if name == "address__floor" else user)[name.removeprefix("address__")] = 1
+            (user["address"] if name == "address__floor" else user)[
+                name.removeprefix("address__")
+            ] = 1
             found = tap(config).records("users")[0]["additionalProperties"]
             assert (json.loads(found) if isinstance(found, str) else found) == lands
 
