@@ -114,7 +114,7 @@ PROBLEMS: list[tuple[Any, str]] = [
     ({"title": "\x1b[31mred \x9b\0"}, r", \x1b[31mred \x9b\x00"),
     ({"title": "\u202e\u2066 \u200b\u200d\ufeff"}, r", \u202e\u2066 \u200b\u200d\ufeff"),
     ({"title": "a\u2028b\x85\nERROR | forged"}, ", a b ERROR | forged"),
-    ({"title": "\ud83d \U000e0041"}, r", \ud83d \U000e0041"),
+    ({"title": "a\U000e0041"}, r", a\U000e0041"),
     ({"type": "https://x\nERROR | forged"}, r" (https://x\nERROR | forged)"),
     ({"type": 5}, " (5)"),
     ({"title": LONG}, f", {CUT}"),

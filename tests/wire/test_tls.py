@@ -17,12 +17,10 @@ from dev.expected import STREAMS, expected_records
 from dev.sandbox import Sandbox, World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from dev.running import Output
-
-    Tap = Callable[..., Output]
+    from tests.support.fixtures import Tap
 
 _ALERT = bytes.fromhex("15 03 03 00 02 02 50")  # fatal: internal error
 
@@ -83,9 +81,8 @@ class Between:
             client.recv(65536)
             if kind == "reset":
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            if kind != "closed":
-                with suppress(OSError):
-                    client.sendall({"alert": _ALERT, "garbage": b"\x00" * 64, "reset": b""}[kind])
+            with suppress(OSError):
+                client.sendall({"alert": _ALERT, "garbage": b"\x00" * 64}.get(kind, b""))
             client.close()
             return
         server = socket.create_connection(("127.0.0.1", self._port))
@@ -106,12 +103,6 @@ class Between:
                 sink.sendall(data)
 
 
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("random.uniform", lambda *_: 0.01)
-
-
-@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("kind", ["closed", "reset", "alert", "garbage", "bad record"])
 def test_trouble_is_retried(authority: trustme.CA, bundle: str, tap: Tap, kind: str) -> None:
     with serving(authority.issue_cert("127.0.0.1")) as sandbox:
@@ -157,7 +148,21 @@ def test_a_certificate_that_does_not_verify(
     assert sandbox.requests == []
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+@pytest.mark.parametrize("content", [None, "", "not a certificate"])
+def test_a_bundle_that_cannot_be_used(
+    tap: Tap, tmp_path: Path, variable: str, content: str | None
+) -> None:
+    bundle = tmp_path / "bundle.pem"
+    if content is not None:
+        bundle.write_text(content)
+    config = {"api_key": "some-key", "api_url": "HTTPS://localhost:9", "max_retries": 0}
+    output = tap(config, **{"REQUESTS_CA_BUNDLE": "", variable: str(bundle)})
+    assert output.code == 1
+    assert f"{variable} names {bundle}, which cannot be used" in output.last_line
+    assert "Traceback" not in output.stderr
+
+
 def test_a_server_without_tls(sandbox: Sandbox, tap: Tap) -> None:
     output = tap(sandbox.config(api_url=sandbox.url.replace("http:", "https:"), max_retries=1))
     assert output.code == 1
