@@ -69,9 +69,10 @@ def test_in_the_middle_of_a_run(start: Start, tmp_path: Path, path: str, time_un
         reject(sandbox, stream)
         items = sandbox.world.items(stream)
         assert stream == "events" or items[99][ORDERS[stream]] - items[0][ORDERS[stream]] > DAY
-    process = launch(tmp_path, sandbox.config(page_size=100, **PATHS[path](tmp_path)))
-    lines = [line.decode() for line in lines_of(process, pause=0.02, every=100)]
-    output = Output(0, "".join(lines), process.communicate()[1].decode())
+    with launch(tmp_path, sandbox.config(page_size=100, **PATHS[path](tmp_path))) as process:
+        lines = [line.decode() for line in lines_of(process, pause=0.02, every=100)]
+        assert process.stderr is not None
+        output = Output(0, "".join(lines), process.stderr.read().decode())
     assert resumed_by_time(output) == 3
     for stream in STREAMS:
         found = output.records(stream) + in_files(output, stream)
