@@ -53,9 +53,7 @@ class TestWithinTwoSeconds:
         (pages,) = re.findall(r"events: stopped: \d+ records in (\d+) pages?", output.stderr)
         assert f"stopped: {int(pages) * 300} records" in output.stderr
 
-    def test_waiting_for_an_answer(
-        self, sandbox: Sandbox, tmp_path: Path, signum: int
-    ) -> None:
+    def test_waiting_for_an_answer(self, sandbox: Sandbox, tmp_path: Path, signum: int) -> None:
         sandbox.faults = [
             Fault("hang", seconds=6, when=lambda request: len(sandbox.pages("events")) > 1)
         ]

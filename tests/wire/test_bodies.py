@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 import threading
 import time
@@ -13,8 +12,11 @@ import pytest
 import trustme
 
 from dev.expected import STREAMS, expected_records
+from tests.support.between import Between
 
 if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
     from pathlib import Path
 
     from dev.sandbox import Sandbox
@@ -28,48 +30,18 @@ BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 100000\r\n\r\n"
 _sleep = time.sleep
 
 
-class Dripping:
-    """Answers the first connection drop by drop, and passes the others on."""
+def dripping(head: bytes, drop: bytes, gone: threading.Event) -> Callable[[socket.socket], None]:
+    """Answer drop by drop, until the client is gone."""
 
-    def __init__(
-        self, sandbox: Sandbox, head: bytes, drop: bytes, *, tls: ssl.SSLContext | None = None
-    ) -> None:
-        """Listen."""
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self._port = sandbox.server.server_address[1]
-        self._head, self._drop, self._tls = head, drop, tls
-        scheme = "https" if tls else "http"
-        self.url = f"{scheme}://127.0.0.1:{self._server.getsockname()[1]}/export"
-        self.hung_up = threading.Event()
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        client = self._accept()
-        client.recv(65536)
-        threading.Thread(target=self._drip, args=[client], daemon=True).start()
-        while True:
-            client = self._accept()
-            server = socket.create_connection(("127.0.0.1", self._port))
-            for pair in ((client, server), (server, client)):
-                threading.Thread(target=self._pass_on, args=pair, daemon=True).start()
-
-    def _accept(self) -> socket.socket:
-        client, _ = self._server.accept()
-        return self._tls.wrap_socket(client, server_side=True) if self._tls else client
-
-    def _drip(self, client: socket.socket) -> None:
-        with suppress(OSError), client:
-            client.sendall(self._head)
+    def drip(client: socket.socket) -> None:
+        with suppress(OSError):
+            client.sendall(head)
             while True:
-                client.sendall(self._drop)
+                client.sendall(drop)
                 _sleep(0.03)
-        self.hung_up.set()
+        gone.set()
 
-    @staticmethod
-    def _pass_on(source: socket.socket, sink: socket.socket) -> None:
-        with suppress(OSError), source, sink:
-            while data := source.recv(65536):
-                sink.sendall(data)
+    return drip
 
 
 @pytest.mark.slow
@@ -91,15 +63,17 @@ def test_a_response_that_drips(
     authority, tls = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("127.0.0.1").configure_cert(tls)
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    api = Dripping(sandbox, *response, tls=tls if scheme == "https" else None)
-    config = sandbox.config(api_url=api.url, request_timeout=0.4, max_retries=5)
+    gone = threading.Event()
+    between = Between(sandbox, dripping(*response, gone), tls=tls if scheme == "https" else None)
+    url = f"{scheme}://{between.host}/export"
+    config = sandbox.config(api_url=url, request_timeout=0.4, max_retries=5)
     started = time.monotonic()
     output = tap(config, REQUESTS_CA_BUNDLE=str(tmp_path / "ca.pem"))
     assert output.code == 0, output.stderr
     assert 4 <= time.monotonic() - started < 20
     assert "no answer from 127.0.0.1" in output.stderr
     if response[0].endswith(b"\r\n\r\n"):  # without headers, there is nothing to hang up yet
-        assert api.hung_up.wait(10)
+        assert gone.wait(10)
     for stream in STREAMS:
         assert output.records(stream) == expected_records(sandbox.world, stream)
 
@@ -116,8 +90,9 @@ def test_a_response_that_drips(
     ],
 )
 def test_absurd_lengths(sandbox: Sandbox, tap: Tap, head: bytes) -> None:
-    api = Dripping(sandbox, head, b"H")
-    output = tap(sandbox.config(api_url=api.url, request_timeout=0.5, max_retries=5))
+    between = Between(sandbox, dripping(head, b"H", threading.Event()))
+    url = f"http://{between.host}/export"
+    output = tap(sandbox.config(api_url=url, request_timeout=0.5, max_retries=5))
     assert output.code == 0, output.stderr
     assert "; retry 1 of 5" in output.stderr
     for stream in STREAMS:

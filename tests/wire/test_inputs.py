@@ -32,8 +32,11 @@ BAD_STATES: list[tuple[str, list[Any]]] = [
     ("state.json must be a JSON object", ["[]", "null"]),
     (NO_STATE, [{"events": {}}, {"bookmarks": []}, {"bookmarks": None}]),
     (NO_STATE, [{"type": "STATE", "value": [1]}]),
-    ("The state of events must be an object", [{"bookmarks": {"events": v}} for v in (5, None)]),
-    (NO_CURSOR, [bookmarks(cursor=value) for value in (5, {"a": 1}, ["a"])]),
+    (
+        "The state of events must be an object",
+        [{"bookmarks": {"events": value}} for value in (5, None)],
+    ),
+    (NO_CURSOR, [bookmarks(cursor=5), bookmarks(cursor={"a": 1}), bookmarks(cursor=["a"])]),
     (NO_SCOPE, [bookmarks(scope=value) for value in (5, ["a"])]),
     (UNREADABLE, [bookmarks(scope={"start_date": value}) for value in (5, "soon")]),
     (UNREADABLE, [bookmarks(scope={"event_types": value}) for value in (5, [[]])]),
@@ -46,7 +49,7 @@ BAD_CATALOGS: list[tuple[str, list[Any]]] = [
     ("catalog.json is empty", [""]),
     ("catalog.json is not valid JSON", ["{"]),
     ("catalog.json must be a JSON object", ["[]"]),
-    (NO_CATALOG, [{}, *({"streams": streams} for streams in (5, {"events": {}}, [5], [{}]))]),
+    (NO_CATALOG, [{}, {"streams": 5}, {"streams": {"events": {}}}, {"streams": [5]}]),
     (
         NO_CATALOG,
         [
