@@ -67,13 +67,14 @@ class TestLogs:
             if fault.body is not None and fault.status != 200:
                 assert "<***> or <***>" in output.last_line
 
-    @pytest.mark.parametrize("key", [f"{KEY}\n", f"{KEY}\r\nX: 1", [KEY], {"k": KEY}, f"{KEY}é"])
-    def test_a_malformed_key(self, sandbox: Sandbox, tap: Tap, level: str, key: object) -> None:
-        for options in ([], ["--test"], ["--discover"]):
-            output = tap(sandbox.config(api_key=key), *options, TAP_CROCT_LOGLEVEL=level)
-            assert output.code == (0 if options == ["--discover"] else 1)
-            assert_hidden(output)
-        assert sandbox.requests == []
+
+@pytest.mark.parametrize("key", [f"{KEY}\n", f"{KEY}\r\nX: 1", [KEY], {"k": KEY}, f"{KEY}é"])
+def test_a_malformed_key(sandbox: Sandbox, tap: Tap, key: object) -> None:
+    for options in ([], ["--test"], ["--discover"]):
+        output = tap(sandbox.config(api_key=key), *options, TAP_CROCT_LOGLEVEL="DEBUG")
+        assert output.code == (0 if options == ["--discover"] else 1)
+        assert_hidden(output)
+    assert sandbox.requests == []
 
 
 def test_it_is_redacted_before_a_text_is_cut(start: Start, tap: Tap) -> None:

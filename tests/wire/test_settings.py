@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from tests.support.fixtures import Tap
 
 KEY = "secret-key-5d41402abc"
-ENCODING = {"format": "jsonl", "compression": "gzip"}
-BATCHES = {"encoding": ENCODING, "storage": {"root": "file:///dev/null/files"}}
+BATCHES = {"encoding": {"format": "jsonl"}, "storage": {"root": "file:///dev/null/files"}}
 
 HEADER = "must be a non-empty string of printable ASCII characters"
 DATE = "must be a date or date-time such as 2026-01-31"
@@ -54,6 +53,7 @@ WRONG_VALUES: list[tuple[str, str, list[Any]]] = [
     ("stream_maps", "must be a JSON object", ["users"]),
     ("flattening_enabled", "must be true or false", ["perhaps"]),
     ("flattening_max_depth", "must be an integer", ["deep"]),
+    ("batch_config.batch_size", f"{COUNT} 1", [-1, 0, 2.5, "5", True]),
 ]
 
 MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
@@ -63,19 +63,25 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
         ["end_date: must lie after start_date"],
     ),
     (
-        {"event_types": ["pageOpend", "productviewed", "tabOpened", "xyz"]},
+        {"event_types": ["pageOpend", "tabOpened", "xyz"]},
         [
             'event_types: "pageOpend" is not an event type; did you mean "pageOpened"',
-            'event_types: "productviewed" is not an event type; did you mean "productViewed"',
             'event_types: "xyz" is not an event type',
         ],
     ),
-    ({"stream_maps": {"__else__": "yes"}}, ["stream_maps: __else__: must be null"]),
-    ({"stream_maps": {"users": ["email"]}}, ["stream_maps: users: must be an object of"]),
-    ({"stream_maps": {"a": {"__source__": 5}}}, ["stream_maps: a: __source__: must be a string"]),
     (
-        {"stream_maps": {"users": {"email": 5, "__else__": 1, "__key_properties__": "x"}}},
+        {
+            "stream_maps": {
+                "__else__": "yes",
+                "a": {"__source__": 5},
+                "sessions": ["email"],
+                "users": {"email": 5, "__else__": 1, "__key_properties__": "x"},
+            }
+        },
         [
+            "stream_maps: __else__: must be null",
+            "stream_maps: a: __source__: must be a string",
+            "stream_maps: sessions: must be an object of",
             "stream_maps: users: email: must be an expression (a string) or null",
             "stream_maps: users: __else__: must be null",
             "stream_maps: users: __key_properties__: must be a list of properties, or null",
@@ -92,22 +98,11 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
             "batch_config.storage.root: is required for batch files",
         ],
     ),
-    *(
-        ({"batch_config": {**BATCHES, "batch_size": size}}, [f"batch_config.batch_size: {COUNT} 1"])
-        for size in (-1, 0, 2.5, "5", True)
-    ),
     (
-        {
-            "batch_config": {
-                "encoding": {**ENCODING, "level": 9},
-                "storage": {"root": "file:///dev/null/files", "prefx": "croct-"},
-                "batchsize": 100,
-            }
-        },
+        {"batch_config": {**BATCHES, "encoding": {"format": "jsonl", "level": 9}, "batchsize": 1}},
         [
             'batch_config.batchsize: is not a setting; did you mean "batch_size"',
             "batch_config.encoding.level: is not a setting",
-            'batch_config.storage.prefx: is not a setting; did you mean "prefix"',
         ],
     ),
     (
@@ -116,7 +111,6 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
     ),
     ({"pagesize": 5}, ['pagesize: is not a setting; did you mean "page_size"']),
     ({"start-date": "2026"}, ['start-date: is not a setting; did you mean "start_date"']),
-    ({"stream_map": {}}, ['stream_map: is not a setting; did you mean "stream_maps"']),
 ]
 
 
@@ -138,7 +132,10 @@ def test_a_wrong_value_stops_the_run(
     sandbox: Sandbox, tap: Tap, name: str, says: str, values: list[Any]
 ) -> None:
     for value in values:
-        output = tap({**sandbox.config(api_key=KEY), name: value})
+        given = {name: value}
+        if name == "batch_config.batch_size":
+            given = {"batch_config": {**BATCHES, "batch_size": value}}
+        output = tap({**sandbox.config(api_key=KEY), **given})
         assert_mistakes(output, [f"{name}: {says}"])
     assert sandbox.requests == []
 
@@ -148,26 +145,15 @@ def test_every_mistake_has_its_line(
     sandbox: Sandbox, tap: Tap, settings: dict[str, Any], lines: list[str]
 ) -> None:
     for options in ([], ["--test"]):
-        output = tap({**sandbox.config(api_key=KEY), **settings}, *options)
-        assert_mistakes(output, lines)
+        assert_mistakes(tap({**sandbox.config(api_key=KEY), **settings}, *options), lines)
     assert sandbox.requests == []
 
 
 def test_whole_numbers_with_a_fraction_of_zero_are_integers(sandbox: Sandbox, tap: Tap) -> None:
     """JSON Schema has it so, and some tools write all numbers like that."""
     time = {"replication_key": "timestamp", "replication_key_value": "2026-01-02T12:00:00Z"}
-    output = tap(
-        sandbox.config(
-            lookback_hours=6.0,
-            page_size=7.0,
-            max_records=10.0,
-            max_retries=0.0,
-            flattening_enabled=True,
-            flattening_max_depth=1.0,
-            flattening_max_key_length=100.0,
-        ),
-        state={"bookmarks": {"events": time}},
-    )
+    config = sandbox.config(lookback_hours=6.0, page_size=7.0, max_records=10.0, max_retries=0.0)
+    output = tap(config, state={"bookmarks": {"events": time}})
     assert output.code == 0, output.stderr
     request = sandbox.pages("events")[-1]
     assert request.param("pageSize") == "7"
@@ -184,12 +170,6 @@ def test_what_gets_a_warning(sandbox: Sandbox, tap: Tap) -> None:
         "zzz: is not a setting, and is ignored",
     ]
     assert says[2].startswith("start_date: lies in the future")
-
-
-def test_the_list_of_all_event_types(tap: Tap) -> None:
-    """The message about an unknown one says where it is."""
-    about = json.loads(tap(None, "--about", "--format=json").stdout)
-    assert len(about["settings"]["properties"]["event_types"]["items"]["enum"]) == 26
 
 
 @pytest.mark.parametrize(
