@@ -75,9 +75,10 @@ def checked(catalog: dict[str, Any], streams: Streams) -> dict[str, Any]:
 
 
 def _check_keys(keys: object) -> None:
-    if keys is None or (isinstance(keys, list | tuple) and all(isinstance(key, str) for key in keys)):
+    if keys is None:
         return
-    raise TypeError
+    if not isinstance(keys, list | tuple) or not all(isinstance(key, str) for key in keys):
+        raise TypeError
 
 
 class _Entry:

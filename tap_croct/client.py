@@ -299,9 +299,15 @@ def pauses() -> Generator[float, Any, None]:
     None after the first failure if the connection was closed: an open one that is used again may
     be closed at that very moment.
     """
-    error = yield 0.0
+    pause = 0.0
     for attempt in itertools.count():
-        pause = min(2.0 ** min(attempt, 10), LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
-        if attempt == 0 and errors.is_caused_by(error, ConnectionResetError, BrokenPipeError):
-            pause = 0.0
-        error = yield getattr(error, "retry_after", None) or pause
+        # Not kept in a variable: its traceback holds this frame, and whole pages in those above.
+        pause = _pause(attempt, (yield pause))
+
+
+def _pause(attempt: int, error: Exception) -> float:
+    if asked := getattr(error, "retry_after", None):
+        return float(asked)
+    if attempt == 0 and errors.is_caused_by(error, ConnectionResetError, BrokenPipeError):
+        return 0.0
+    return min(2.0 ** min(attempt, 10), LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter

@@ -49,7 +49,8 @@ def redact(secret: str) -> None:
             than four characters is not removed.
     """
     if len(secret) >= _SHORTEST:
-        forms = {secret, json.dumps(secret)[1:-1], quote(secret, safe=""), quote_plus(secret)}
+        forms = {secret, json.dumps(secret)[1:-1], quote(secret), quote_plus(secret)}
+        forms.add(quote(secret, safe=""))
         # A short form may be part of a long one.
         pattern = "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True))
         _secrets[secret] = re.compile(pattern, re.IGNORECASE)

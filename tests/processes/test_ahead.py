@@ -1,72 +1,56 @@
-"""The page after is fetched while this one is written; the log tells how far an export is."""
+"""The page after is fetched while this one is written, one page ahead and never more."""
 
 from __future__ import annotations
 
-import io
-import re
 import resource
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import pytest
 
 from dev.expected import expected_records
 from dev.running import TAP, clean_environment, launch
 from dev.sandbox import Fault
+from tests.support.slow_reader import lines_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from dev.running import Output
     from dev.sandbox import Sandbox
-
-    Tap = Callable[..., Output]
-    Start = Callable[..., Sandbox]
+    from tests.support.fixtures import Start, Tap
 
 PAGE = 50
+EVENT = b'{"type":"RECORD","stream":"events"'
 
 
-def read_slowly(
-    process: subprocess.Popen[bytes], seconds_a_page: float
-) -> list[tuple[float, bytes]]:
-    """Read the lines, with a pause after each so that a page takes some time."""
-    lines = []
-    reader = io.BufferedReader(cast("io.RawIOBase", process.stdout), 8192)
-    for line in reader:
-        lines.append((time.monotonic(), line))
-        if line.startswith(b'{"type":"RECORD"'):
-            time.sleep(seconds_a_page / PAGE)
-    assert process.wait(timeout=30) == 0
-    reader.close()
-    process.stderr.close()  # type: ignore[union-attr]
-    return lines
+def large_events(start: Start, size: int, **switches: float) -> Sandbox:
+    """Start an API with events of which a pipe does not take a page at once, and nothing else."""
+    sandbox = start(visits=50, **switches)
+    for event in sandbox.world.items("events"):
+        event["payload"]["title"] = "x" * size
+    for stream in ("sessions", "users"):
+        sandbox.world.logs[stream].entries.clear()
+    return sandbox
 
 
 @pytest.mark.slow
 def test_fetching_and_writing_overlap(start: Start, tmp_path: Path) -> None:
     """A ratio, not a time: both waits are far longer than the work.
 
-    The records are large, so that the pipe does not take a page at once. One run of five is
-    enough: other work of the machine can only make a run slower.
+    One run of five is enough: other work of the machine can only make a run slower.
     """
     pages, wait = 10, 0.3
-    sandbox = start(visits=50, latency=wait)
-    events = sandbox.world.logs["events"].entries
-    del events[pages * PAGE :]
-    for event in events:
-        assert event is not None
-        event["payload"]["title"] = "x" * 8000
-    for stream in ("sessions", "users"):
-        sandbox.world.logs[stream].entries.clear()
+    sandbox = large_events(start, 8000, latency=wait)
+    del sandbox.world.logs["events"].entries[pages * PAGE :]
     one_after_the_other = pages * (wait + wait)
     seconds = 0.0
     for _ in range(5):
         sandbox.requests.clear()
-        lines = read_slowly(launch(tmp_path, sandbox.config(page_size=PAGE)), wait)
-        records = [at for at, line in lines if line.startswith(b'{"type":"RECORD"')]
+        with launch(tmp_path, sandbox.config(page_size=PAGE)) as process:
+            lines = lines_of(process, pause=wait / PAGE)
+            records = [time.monotonic() for line in lines if line.startswith(EVENT)]
         assert len(records) == pages * PAGE
         seconds = records[-1] - sandbox.pages("events")[0].time
         if seconds <= 0.6 * one_after_the_other + wait + wait:
@@ -76,32 +60,16 @@ def test_fetching_and_writing_overlap(start: Start, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_at_most_one_page_ahead(start: Start, tmp_path: Path) -> None:
-    sandbox = start(visits=50)
-    for event in sandbox.world.logs["events"].entries:
-        assert event is not None
-        event["payload"]["title"] = "x" * 20_000  # a page does not fit into the pipe
-    process = launch(tmp_path, sandbox.config(page_size=PAGE))
+    sandbox = large_events(start, 20_000)
+    in_the_pipe = 4  # lines; with them, the last lines of a page
     seen = 0
-    reader = io.BufferedReader(cast("io.RawIOBase", process.stdout), 8192)
-    for line in reader:
-        if line.startswith(b'{"type":"RECORD","stream":"events"'):
-            if seen % 10 == 0:
-                time.sleep(0.02)
-            # on page n (from 1), n + 1 pages have been asked for at most; one more may be
-            # while the last lines of a page are still in the pipe
-            in_the_pipe = 4
-            page = (seen + in_the_pipe) // PAGE + 1
-            assert len(sandbox.pages("events")) <= page + 1
-            seen += 1
-    assert process.wait(timeout=30) == 0
-    reader.close()
-    process.stderr.close()  # type: ignore[union-attr]
+    with launch(tmp_path, sandbox.config(page_size=PAGE)) as process:
+        for line in lines_of(process, pause=0.02, every=10):
+            if line.startswith(EVENT):
+                page = (seen + in_the_pipe) // PAGE + 1
+                assert len(sandbox.pages("events")) <= page + 1
+                seen += 1
     assert seen == len(sandbox.world.items("events"))
-
-
-def test_max_records_is_not_overrun(sandbox: Sandbox, tap: Tap) -> None:
-    tap(sandbox.config(page_size=10, max_records=25))
-    assert [len(sandbox.pages(stream)) for stream in ("events", "sessions", "users")] == [3, 3, 3]
 
 
 def test_an_error_ahead_waits_for_its_turn(sandbox: Sandbox, tap: Tap) -> None:
@@ -110,24 +78,6 @@ def test_an_error_ahead_waits_for_its_turn(sandbox: Sandbox, tap: Tap) -> None:
     assert output.code == 1
     assert output.records("events") == expected_records(sandbox.world, "events")[:100]
     assert output.state["bookmarks"]["events"]["cursor"]
-
-
-@pytest.mark.slow
-def test_a_long_export_tells_where_it_is(start: Start, tap: Tap) -> None:
-    """About every ten seconds, a line."""
-    sandbox = start(visits=60, latency=0.35)
-    config: dict[str, Any] = sandbox.config(page_size=20)
-    output = tap(config)
-    lines = re.findall(
-        r"events: ([\d,]+) records in (\d+) pages, ([\d,]+)/s, up to (\d{4}-\d\d-\d\dT\d\d:\d\dZ)\n",
-        output.stderr,
-    )
-    assert 1 <= len(lines) <= 4
-    for records, pages, rate, reached in lines:
-        assert int(records.replace(",", "")) == int(pages) * 20
-        assert 20 <= int(rate) <= 60
-        assert reached.startswith("2026-01-0")
-    assert re.search(r"events: done \(caught up\): [\d,]+ records in \d+ pages, ", output.stderr)
 
 
 @pytest.mark.slow
@@ -145,4 +95,4 @@ def test_discovery_is_quick(tmp_path: Path) -> None:
             times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
         return min(times)
 
-    assert best([*TAP, "--discover"]) <= 1.5 * best([sys.executable, "-c", "import singer_sdk"])
+    assert best([*TAP, "--discover"]) <= 1.7 * best([sys.executable, "-c", "import singer_sdk"])

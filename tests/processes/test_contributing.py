@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -14,13 +13,12 @@ from dev.environments import ROOT
 from dev.running import clean_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from dev.sandbox import Sandbox
+    from tests.support.fixtures import Start
 
 
-def test_the_second_terminal(start: Callable[..., Sandbox], tmp_path: Path) -> None:
+def test_the_second_terminal(start: Start, tmp_path: Path) -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text()
     (commands,) = re.findall(r"```bash\n(export TAP_CROCT_API_URL=.+?)```", text, re.DOTALL)
     sandbox = start(visits=10)
@@ -46,19 +44,3 @@ def test_the_second_terminal(start: Callable[..., Sandbox], tmp_path: Path) -> N
     records = [line for line in lines if line["type"] == "RECORD"]
     assert sum(record["stream"] == "sessions" for record in records) == 50
     assert len(sandbox.world.items("sessions")) == before + 50
-
-
-def test_make_clean_leaves_no_folder_behind(tmp_path: Path) -> None:
-    """What README and docs have you make is in `.gitignore`; keys and states stay."""
-    shutil.copy(ROOT / "Makefile", tmp_path)
-    ignored = (ROOT / ".gitignore").read_text().splitlines()
-    folders = {f.strip("/").replace("*", "any") for f in ignored if f.endswith("/")}
-    caches = {f for f in folders if "cache" in f or "egg" in f or f == ".hypothesis"}
-    assert {"output", "with-duckdb", "target", "target-any", ".venv"} <= folders - caches
-    for folder in folders - caches:
-        (tmp_path / folder).mkdir()
-    files = {".env", "config.json", "state.json"}
-    for file in files:
-        (tmp_path / file).touch()
-    subprocess.run(["make", "clean"], cwd=tmp_path, check=True, capture_output=True)
-    assert {path.name for path in tmp_path.iterdir()} == {"Makefile", *files}

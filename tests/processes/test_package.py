@@ -63,32 +63,24 @@ def test_the_pythons_are_declared() -> None:
     assert f"python: [{quoted}]" in workflow
 
 
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export(tmp_path_factory.mktemp("source"))
-
-
 @pytest.mark.slow
-def test_the_wheel_holds_only_the_package(tmp_path: Path, source: Path) -> None:
-    pip(sys.executable, "wheel", "--no-deps", "--wheel-dir", str(tmp_path), str(source))
-    (wheel,) = tmp_path.glob("*.whl")
-    names = zipfile.ZipFile(wheel).namelist()
-    modules = {str(file.relative_to(ROOT)) for file in (ROOT / "tap_croct").rglob("*.py")}
-    assert {name for name in names if ".dist-info/" not in name} == modules | {"tap_croct/py.typed"}
-
-
-@pytest.mark.slow
-def test_it_installs(tmp_path: Path, source: Path) -> None:
-    """From a folder with what it depends on, then from a repository."""
+def test_it_installs(tmp_path: Path) -> None:
+    """From a wheel, which holds the package alone, and from a repository."""
+    source = export(tmp_path / "source")
     for command in (
         ["init", "-q"], ["add", "-A"],
         ["-c", "user.name=t", "-c", "user.email=t@t.example", "commit", "-qm", "All"],
     ):  # fmt: skip
         subprocess.run(["git", *command], cwd=source, check=True)
+    pip(sys.executable, "wheel", "--no-deps", "--wheel-dir", str(tmp_path), str(source))
+    (wheel,) = tmp_path.glob("*.whl")
+    names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    modules = {str(file.relative_to(ROOT)) for file in (ROOT / "tap_croct").rglob("*.py")}
+    assert names == modules | {"tap_croct/py.typed"}
     venv.create(tmp_path / "env", with_pip=True, symlinks=True)
     programs = tmp_path / "env" / "bin"
     again = ["--no-deps", "--force-reinstall"]
-    for options in ([str(source)], [*again, f"git+file://{source}"]):
+    for options in ([str(wheel)], [*again, f"git+file://{source}"]):
         pip(programs / "python", "install", *options)
         done = subprocess.run(
             [programs / "tap-croct", "--discover"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from dev.expected import STREAMS
 from tests.support.in_process import run_tap_in_process
 
 if TYPE_CHECKING:
@@ -14,6 +15,14 @@ if TYPE_CHECKING:
 def catalog_of(folder: Path) -> dict[str, Any]:
     """Return what `--discover` prints."""
     catalog: dict[str, Any] = json.loads(run_tap_in_process(folder, None, "--discover").stdout)
+    return catalog
+
+
+def selected_catalog(folder: Path, *streams: str) -> dict[str, Any]:
+    """Return the catalog with streams selected, all of them by default, and the others not."""
+    catalog = catalog_of(folder)
+    for stream in STREAMS:
+        select(catalog, stream, selected=stream in (streams or STREAMS))
     return catalog
 
 

@@ -5,6 +5,7 @@ What is global to a process is as a new process has it during the run, and as it
 
 from __future__ import annotations
 
+import gc
 import io
 import logging
 import os
@@ -58,6 +59,7 @@ def run_tap_in_process(
                 _working_directory(folder),
                 _signal_handlers(timeout),
                 _logging_as_new(),
+                _garbage_collection(),
             ):
                 stack.enter_context(patch)
             code = _exit_code()
@@ -113,6 +115,16 @@ def _signal_handlers(timeout: float) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
         for signum, handler in before.items():
             signal.signal(signum, handler)
+
+
+@contextmanager
+def _garbage_collection() -> Iterator[None]:
+    thresholds = gc.get_threshold()
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
 
 
 @contextmanager

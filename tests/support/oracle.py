@@ -1,36 +1,34 @@
 """The SDK's own way with records, to compare the tap's output with.
 
 `Reference` is a tap as the SDK's documentation describes one: streams whose `get_records` yields
-the records, everything else left to the SDK. `reference_outcome` runs it, `tap_outcome` the tap
-under test, in this process and on the same pages.
+the records, everything else left to the SDK. This is also the one place that knows where the tap
+means to differ from it:
+
+- Each item of the API is converted (`record_of`): times (a number that is none becomes null), the
+  event's type, the response's metadata, lists that were strings, the key of an item that has none,
+  and undeclared properties at the top, which move into the column `additionalProperties`.
+- Flattened, objects that are null have no column and are left out; everything else that has no
+  column moves into `additionalProperties`, too, under the name that its column would have.
 """
 
 from __future__ import annotations
 
 import contextlib
 import copy
-import functools
-import gzip
-import io
 import json
 import logging
+import uuid
 from collections import defaultdict
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, ClassVar
-from unittest import mock
-from urllib.parse import parse_qs, urlsplit
-from urllib.request import url2pathname
 
-import requests
-import urllib3
-from requests.adapters import BaseAdapter
 from singer_sdk import Stream, Tap
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.singerlib.encoding.simple import SimpleSingerWriter
 
-from tap_croct.tap import TapCroct
-from tests.support.converted import record_of
+from dev.expected import KEYS, moment
+from tap_croct.schemas import EVENT, SESSION, USER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -40,20 +38,106 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 Pages = dict[str, list[bytes]]
 
-PATHS = {"events": "events", "session": "sessions", "user": "users"}
-CONFIG: Json = {"api_url": "http://localhost/export", "api_key": "oracle-key", "max_retries": 0}
-"""Nothing listens there: `answering` comes first, and certificates would take their time."""
+ADDITIONAL = "additionalProperties"
+TIMES: dict[str, list[tuple[str, ...]]] = {
+    "events": [("timestamp",)],
+    "sessions": [("closeTime",), ("window", "start"), ("window", "end")],
+    "users": [("lastModifiedTime",), ("birthDate",)],
+}
+_OWN = {"events": EVENT, "sessions": SESSION, "users": USER}
+_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "croct.com")
 
 
-@functools.cache
-def _catalog_text() -> str:
-    return json.dumps(TapCroct(config=CONFIG).catalog_dict)
+# What becomes of an item before the SDK gets it
 
 
-def catalog() -> Json:
-    """Return the catalog that the tap discovers, to be changed at will."""
-    found: Json = json.loads(_catalog_text())  # copying it takes five times as long
-    return found
+def record_of(stream: str, item: Json, metadata: object, schema: Json) -> Json:
+    """Return the record of an item, before selection, stream maps and flattening.
+
+    Args:
+        stream: Name of the stream.
+        item: The item as the API gave it; it is changed.
+        metadata: What the response says about itself.
+        schema: The stream's schema.
+    """
+    key = KEYS[stream]
+    if item.get(key) in (None, ""):
+        item.pop(key, None)
+        item[key] = str(uuid.uuid5(_NAMESPACE, _canonical(item)))
+    for path in TIMES[stream]:
+        _convert_time(item, path)
+    if stream == "events":
+        payload = item.get("payload")
+        payload = payload if isinstance(payload, dict) else {}
+        added = {"eventType": payload.get("@type", payload.get("type")), "metadata": metadata}
+        item |= {name: value for name, value in added.items() if item.get(name) is None}
+    elif stream == "users":
+        for name in ("activities", "interests"):
+            if isinstance(item.get(name), str):
+                item[name] = [item[name]]
+    declared = {**_OWN[stream]["properties"], **schema["properties"]}
+    others = {name: item.pop(name) for name in list(item) if name not in declared}
+    if others:
+        item[ADDITIONAL] = _beside(item.get(ADDITIONAL), others)
+    return item
+
+
+def _convert_time(item: Json, path: tuple[str, ...]) -> None:
+    *parents, name = path
+    holder: Any = item.get(parents[0]) if parents else item
+    value = holder.get(name) if isinstance(holder, dict) else None
+    if not isinstance(value, (int, Decimal)) or isinstance(value, bool):
+        return
+    try:
+        holder[name] = moment(int(value)) if value == value // 1 else None
+    except (OverflowError, InvalidOperation):
+        holder[name] = None
+
+
+def _beside(before: object, others: Json) -> Json:
+    """Return what was in `additionalProperties` before, and what moves there; nothing is lost."""
+    if before is None:
+        return others
+    if isinstance(before, dict) and before.keys().isdisjoint(others):
+        return {**before, **others}
+    return {ADDITIONAL: before, **others}
+
+
+def _canonical(value: Any) -> str:
+    """Encode JSON with sorted properties, without spaces, numbers as they are."""
+    if isinstance(value, dict):
+        inner = (f"{_canonical(name)}:{_canonical(value[name])}" for name in sorted(value))
+        return f"{{{','.join(inner)}}}"
+    if isinstance(value, list):
+        return f"[{','.join(map(_canonical, value))}]"
+    return str(value) if isinstance(value, Decimal) else json.dumps(value, ensure_ascii=False)
+
+
+# What comes out
+
+
+@dataclass
+class Outcome:
+    """What a run gave, by the name under which a stream goes out."""
+
+    error: str = ""
+    schemas: dict[str, Json] = field(default_factory=dict)
+    records: dict[str, list[Json]] = field(default_factory=lambda: defaultdict(list))
+
+    def read(self, lines: Iterable[str]) -> None:
+        """Take the messages of a run."""
+        for line in lines:
+            message = exactly(line)
+            if message["type"] == "SCHEMA":
+                self.schemas[message["stream"]] = message
+            elif message["type"] == "RECORD":
+                assert message["stream"] in self.schemas
+                self.records[message["stream"]].append(message["record"])
+
+
+def exactly(text: str | bytes) -> Any:
+    """Decode JSON; numbers with a fraction or an exponent keep all their digits."""
+    return json.loads(text, parse_float=Decimal)
 
 
 # The reference
@@ -93,15 +177,14 @@ class Reference(Tap):
     name = "tap-reference"
     config_jsonschema: ClassVar[Json] = {"properties": {}}
 
-    def __init__(self, entries: list[Json], pages: Pages, **kwargs: Any) -> None:
+    def __init__(self, pages: Pages, **kwargs: Any) -> None:
         """Create it.
 
         Args:
-            entries: The streams, as entries of a catalog.
             pages: The bodies of the responses, by stream.
             kwargs: See `singer_sdk.Tap`.
         """
-        self._entries = entries
+        self._entries = kwargs["catalog"]["streams"]
         self.pages = pages
         super().__init__(**kwargs)
 
@@ -115,149 +198,110 @@ class Reference(Tap):
         return streams
 
 
-# What comes out
-
-
-@dataclass
-class Outcome:
-    """What a run gave, by the name under which a stream goes out."""
-
-    error: Exception | None = None
-    schemas: dict[str, list[Json]] = field(default_factory=lambda: defaultdict(list))
-    records: dict[str, list[Json]] = field(default_factory=lambda: defaultdict(list))
-    largest_file: int = 0
-    without_schema: set[str] = field(default_factory=set)
-    versioned: set[tuple[str, str]] = field(default_factory=set)
-    """Kind and stream of the messages that have a version: it is the time of the run."""
-
-    def read(self, lines: Iterable[str]) -> None:
-        """Take the messages of a run."""
-        for message in map(exactly, lines):
-            name = message.get("stream", "")
-            if "version" in message:
-                self.versioned.add((message["type"], name))
-            if message["type"] == "SCHEMA":
-                self.schemas[name].append({k: v for k, v in message.items() if k != "type"})
-            elif message["type"] == "RECORD":
-                self.records[name].append(message["record"])
-            elif message["type"] == "BATCH":
-                for url in message["manifest"]:
-                    found = read_batch_file(url)
-                    self.largest_file = max(self.largest_file, len(found))
-                    self.records[name] += found
-            if message["type"] in {"RECORD", "BATCH"} and name not in self.schemas:
-                self.without_schema.add(name)
-
-
-def read_batch_file(url: str) -> list[Json]:
-    """Return the records of a batch file."""
-    with gzip.open(url2pathname(urlsplit(url).path), "rt", encoding="utf-8", newline="\n") as file:
-        return [exactly(line) for line in file]
-
-
-def reference_outcome(config: Json, given: Json | None, pages: Pages) -> Outcome:
+def reference_outcome(config: Json, catalog: Json, pages: Pages) -> Outcome:
     """Run the reference.
 
     Args:
-        config: Stream maps and flattening. A batch configuration is left out: the SDK's batch
-            files skip selection and stream maps, the tap's hold what RECORD messages would.
-        given: The catalog that it is given.
+        config: Stream maps and flattening.
+        catalog: The catalog that it is given.
         pages: The bodies of the responses, by stream.
     """
-    config = {name: value for name, value in config.items() if name != "batch_config"}
-    writer = _Collector()
-    outcome = Outcome()
+    writer, outcome = _Collector(), Outcome()
+    logging.disable(logging.CRITICAL)
     try:
-        tap = Reference(
-            (given or catalog())["streams"],
+        Reference(
             pages,
             config=copy.deepcopy(config),
-            catalog=given,
+            catalog=copy.deepcopy(catalog),
             message_writer=writer,
-        )
-        with _quiet():
-            tap.sync_all()
+        ).sync_all()
     except Exception as error:  # noqa: BLE001 - an expression can fail in any way
-        outcome.error = error
+        outcome.error = repr(error)
+    finally:
+        logging.disable(logging.NOTSET)
     outcome.read(writer.lines)
     return outcome
 
 
-def tap_outcome(config: Json, given: Json | None, pages: Pages) -> Outcome:
-    """Run the tap under test.
+# Both compared
+
+
+def differences(reference: Outcome, tap: Outcome, *, flattened: bool) -> list[str]:
+    """Return how the tap's output differs from the reference's, a line for each difference.
 
     Args:
-        config: Settings besides those that make it run.
-        given: The catalog that it is given.
-        pages: The bodies of the responses, by stream.
+        reference: What the reference gave.
+        tap: What the tap gave.
+        flattened: Whether records are flattened.
     """
-    outcome = Outcome()
-    buffer = io.BytesIO()
-    out = io.TextIOWrapper(buffer, encoding="utf-8")
-    with contextlib.redirect_stdout(out), answering(pages), _quiet():
-        try:
-            TapCroct(config=copy.deepcopy({**CONFIG, **config}), catalog=given).sync_all()
-        except Exception as error:  # noqa: BLE001 - an expression can fail in any way
-            outcome.error = error
-    written = buffer.getvalue().decode()
-    assert written.endswith("\n") or not written
-    outcome.read(written.split("\n")[:-1])
-    return outcome
+    if bool(reference.error) != bool(tap.error):
+        return [f"error: reference {reference.error}, tap {tap.error}"]
+    found = []
+    if reference.schemas != tap.schemas and not tap.error:
+        found.append(f"schemas:\n  reference {reference.schemas}\n  tap       {tap.schemas}")
+    for name in sorted({*reference.records, *tap.records}):
+        columns = reference.schemas[name]["schema"]["properties"]
+        wanted = [
+            _comparable_record(_settled(record, columns, flattened=flattened), flattened)
+            for record in reference.records[name]
+        ]
+        got = [_comparable_record(record, flattened) for record in tap.records[name]]
+        if tap.error:  # how much was out before it is a matter of pages
+            length = min(len(wanted), len(got))
+            wanted, got = wanted[:length], got[:length]
+        if len(wanted) != len(got):
+            found.append(f"{name}: {len(wanted)} records of the reference, {len(got)} of the tap")
+        for number, (one, other) in enumerate(zip(wanted, got, strict=False)):
+            found += [
+                f"{name}, record {number}, {key}: reference {one.get(key)!r}, tap {other.get(key)!r}"
+                for key in {**one, **other}
+                if one.get(key, ...) != other.get(key, ...)
+            ]
+    return found
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    logging.disable(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logging.disable(logging.NOTSET)
+def _settled(record: Json, columns: Json, *, flattened: bool) -> Json:
+    """Return a record of the reference as the tap has it."""
+    kept = {name: value for name, value in record.items() if name in columns}
+    others = {
+        name: value
+        for name, value in record.items()
+        if name not in columns and not (flattened and value is None)
+    }
+    if others and ADDITIONAL in columns:
+        before = kept.get(ADDITIONAL)
+        beside = _beside(_decoded(before) if flattened else before, others)
+        kept[ADDITIONAL] = _canonical(beside) if flattened else beside
+    return kept
 
 
-# The API, in this process
+def _decoded(value: object) -> object:
+    """Return the value of a column as it was before flattening; a stream map can make any text."""
+    if isinstance(value, str) and value[:1] in {"{", "["}:
+        with contextlib.suppress(ValueError):
+            return exactly(value)
+    return value
 
 
-class _Body(io.BytesIO):
-    """A body that closes itself at its end, as a connection's does."""
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        data = super().read(size)
-        if self.tell() == len(self.getbuffer()):
-            self.close()
-        return data
-
-
-class _Answers(BaseAdapter):
-    """Answers requests from memory; the cursor is the number of the page."""
-
-    def __init__(self, pages: Pages) -> None:
-        super().__init__()
-        self._pages = pages
-
-    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
-        url = urlsplit(str(request.url))
-        cursor = parse_qs(url.query).get("cursor", ["0"])[0]
-        body = self._pages[PATHS[url.path.rsplit("/", 1)[1]]][int(cursor)]
-        response = requests.Response()
-        response.status_code = 200
-        response.url = str(request.url)
-        response.request = request
-        response.headers["Content-Type"] = "application/json"
-        response.raw = urllib3.HTTPResponse(_Body(body), status=200, preload_content=False)
-        return response
-
-    def close(self) -> None:
-        """Close nothing."""
+def _comparable_record(record: Json, flattened: bool) -> Json:  # noqa: FBT001
+    """Return a record to compare; flattened, objects and lists in it have to be texts."""
+    return {
+        name: (type(value), _comparable(value, texts=flattened))
+        for name, value in record.items()
+        if not (name == ADDITIONAL and value is None)  # the same as being missing
+    }
 
 
-@contextlib.contextmanager
-def answering(pages: Pages) -> Iterator[None]:
-    """Answer all requests of this process with pages from memory."""
-    answers = _Answers(pages)
-    with mock.patch.object(requests.Session, "get_adapter", return_value=answers):
-        yield
+def _comparable(value: Any, *, texts: bool) -> Any:
+    """Return a value that is equal to another only if kind and value of everything in it are.
 
-
-def exactly(text: str | bytes) -> Any:
-    """Decode JSON; numbers with a fraction or an exponent keep all their digits."""
-    return json.loads(text, parse_float=Decimal)
+    Numbers are equal by value, not by notation (1.50 is 1.5, 1e-7 is 1E-7), but an integer is
+    never a fraction (1 is not 1.0), and true is not 1. The order of properties does not matter.
+    Texts that hold JSON can be compared as what they hold: escapes are the encoder's choice.
+    """
+    value = _decoded(value) if texts else value
+    if isinstance(value, dict):
+        return {name: _comparable(child, texts=texts) for name, child in value.items()}
+    if isinstance(value, list):
+        return [_comparable(child, texts=texts) for child in value]
+    return (type(value).__name__, value)

@@ -1,4 +1,7 @@
-"""Real targets of different lineages, counted row for row and compared value for value."""
+"""Real targets of different lineages, counted row for row and compared value for value.
+
+The data has what the schemas do not know, too: nothing of it is lost, and nothing stops.
+"""
 
 from __future__ import annotations
 
@@ -7,225 +10,179 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 import pytest
 
-from dev.expected import KEYS, STREAMS, by_key, expected_records, flatten
-from dev.warehouse import SCHEMAS, differences
-from tests.support.catalogs import catalog_of, select
-from tests.support.loaded import utc
+from dev.environments import ROOT
+from dev.expected import KEYS, STREAMS, flatten
+from dev.running import run_tap
+from tests.support import odd
+from tests.support.catalogs import select, selected_catalog
+from tests.support.loaded import DuckDB, Jsonl, PostgresTarget, S3Jsonl, Target, utc
 from tests.support.pipes import Pipe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from dev.postgres import Postgres
     from dev.sandbox import Sandbox
 
-    Start = Callable[..., Sandbox]
-
 pytestmark = pytest.mark.slow
 
-MAPS = {"users": {"email": "sha256(email) if email else None", "phone": "__NULL__"}}
+POSTGRES = {"meltanolabs": "target-postgres", "pipelinewise": "pipelinewise-target-postgres"}
+ON_POSTGRES = [pytest.param(name, marks=pytest.mark.xdist_group("postgres")) for name in POSTGRES]
 FLAT = {"flattening_enabled": True, "flattening_max_depth": 3}
 
 
-def change(sandbox: Sandbox) -> None:
+@pytest.fixture(params=["jsonl", "s3", "duckdb", *ON_POSTGRES])
+def target(request: pytest.FixtureRequest, tmp_path: Path) -> Target:
+    """Each target in turn, with nothing loaded."""
+    kind: str = request.param
+    place = f"{request.function.__name__}_{kind}".removeprefix("test_")
+    if kind in POSTGRES:
+        database = request.getfixturevalue("database")
+        return PostgresTarget(tmp_path, database, place, POSTGRES[kind])
+    if kind == "s3":
+        return S3Jsonl(tmp_path, request.getfixturevalue("s3"), place.replace("_", "-"))
+    # Several batches: none loses its first record.
+    return Jsonl(tmp_path) if kind == "jsonl" else DuckDB(tmp_path, batch_size_rows=100)
+
+
+def wanted(target: Target, sandbox: Sandbox, nul: str = "\0") -> dict[str, dict[str, Any]]:
+    """Return the tables that a target should have.
+
+    Args:
+        target: The target.
+        sandbox: The source.
+        nul: What stands for NUL.
+    """
+    tables: dict[str, dict[str, Any]] = odd.all_wanted(sandbox.world)
+    if nul != "\0":
+        tables = odd.replaced(tables)
+    for records in tables.values():
+        for record in records.values():
+            record |= {name: target.empty for name, value in record.items() if value == ""}
+    return tables
+
+
+def test_twice(target: Target, sandbox: Sandbox) -> None:
     """New data, late data, a session that closes later and users who change."""
+    odd.add(sandbox.world, nul=not isinstance(target, PostgresTarget))
+    target.run(sandbox.config(page_size=100))
+    assert target.tables() == wanted(target, sandbox)
+    before = {s["sessionId"]: s["closeTime"] for s in sandbox.world.items("sessions")}
     sandbox.world.visits(15)
     sandbox.world.late_events(6)
     sandbox.world.change_users(4)
+    sessions = sandbox.world.items("sessions")
+    assert any(before.get(s["sessionId"], s["closeTime"]) != s["closeTime"] for s in sessions)
+    new = target.run(sandbox.config(page_size=100)).counts()
+    assert target.tables() == wanted(target, sandbox)
+    assert len(target.records("events")) == len(sandbox.world.items("events"))
+    for stream in STREAMS:
+        assert 0 < new[stream] < len(sandbox.world.items(stream))
 
 
-def picked(folder: Path) -> dict[str, Any]:
-    """Return a catalog without `users` and `payload.cart`."""
-    catalog = catalog_of(folder)
-    select(catalog, "users", selected=False)
+def test_selection_and_stream_maps(target: Target, sandbox: Sandbox) -> None:
+    catalog = selected_catalog(target.folder, "events", "users")
     select(catalog, "events", "payload", "cart", selected=False)
-    return catalog
-
-
-def without_cart(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    for record in records:
-        record["payload"].pop("cart", None)
-    return records
-
-
-def mapped(users: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    for user in users:
+    maps = {"users": {"email": "sha256(email) if email else None", "phone": "__NULL__"}}
+    output = target.run(sandbox.config(stream_maps=maps), catalog=catalog)
+    assert {message["stream"] for message in output.of("SCHEMA")} == {"events", "users"}
+    tables = wanted(target, sandbox)
+    for event in tables["events"].values():
+        event["payload"].pop("cart", None)
+    for user in tables["users"].values():
+        user["phone"] = None
         if user["email"]:
             user["email"] = hashlib.sha256(user["email"].encode()).hexdigest()
-        del user["phone"]
-    return users
+    for stream in ("events", "users"):
+        assert target.table(stream) == tables[stream]
+    assert all("phone" not in user for user in target.records("users"))
 
 
-class TestJsonl:
-    """target-jsonl, of the singer-python lineage: it validates every record."""
-
-    def pipe(self, folder: Path) -> Pipe:
-        return Pipe(
-            folder, "target-jsonl", {"destination_path": str(folder), "do_timestamp_file": False}
-        )
-
-    def loaded(self, folder: Path, stream: str) -> list[dict[str, Any]]:
-        with (folder / f"{stream}.jsonl").open(encoding="utf-8") as lines:
-            return [json.loads(line) for line in lines]
-
-    def test_twice(self, sandbox: Sandbox, tmp_path: Path) -> None:
-        pipe = self.pipe(tmp_path)
-        pipe.run(sandbox.config(page_size=100))
-        for stream in STREAMS:
-            assert self.loaded(tmp_path, stream) == expected_records(sandbox.world, stream)
-        change(sandbox)
-        new = pipe.run(sandbox.config(page_size=100)).counts()
-        for stream in STREAMS:
-            loaded = self.loaded(tmp_path, stream)
-            wanted = expected_records(sandbox.world, stream)
-            assert by_key(stream, loaded) == by_key(stream, wanted)
-            assert 0 < new[stream] < len(wanted)
-        assert len(self.loaded(tmp_path, "events")) == len(sandbox.world.items("events"))
-
-    def test_selection_and_stream_maps(self, sandbox: Sandbox, tmp_path: Path) -> None:
-        self.pipe(tmp_path).run(sandbox.config(), catalog=picked(tmp_path))
-        assert not (tmp_path / "users.jsonl").exists()
-        wanted = without_cart(expected_records(sandbox.world, "events"))
-        assert self.loaded(tmp_path, "events") == wanted
-        (tmp_path / "events.jsonl").unlink()
-        self.pipe(tmp_path).run(sandbox.config(stream_maps=MAPS))
-        assert self.loaded(tmp_path, "users") == mapped(expected_records(sandbox.world, "users"))
+def test_flattened(target: Target, sandbox: Sandbox) -> None:
+    """Each text that the tap put out; the `@` of `payload__@type` stays, so it has to be quoted."""
+    odd.add(sandbox.world)
+    output = target.run(sandbox.config(**FLAT))
+    for stream in STREAMS:
+        rows = {row[KEYS[stream].lower()]: row for row in map(lower, target.records(stream))}
+        records = [lower(record) for record in output.records(stream)]
+        assert len(rows) == len(records) == len(sandbox.world.items(stream))
+        for record in records:
+            row = rows[record[KEYS[stream].lower()]]
+            texts = {
+                name: value
+                for name, value in record.items()
+                if value and isinstance(value, str) and not value.endswith("Z")
+            }
+            assert {name: row[name] for name in texts} == texts
 
 
-class TestDuckDB:
-    """target-duckdb, of the PipelineWise lineage."""
-
-    def pipe(self, folder: Path, **settings: Any) -> Pipe:
-        file = folder / "warehouse.duckdb"
-        config = {"filepath": str(file), "default_target_schema": "croct", **settings}
-        return Pipe(folder, "target-duckdb", config)
-
-    def test_twice(self, sandbox: Sandbox, tmp_path: Path) -> None:
-        pipe = self.pipe(tmp_path, batch_size_rows=100)  # several batches: none loses its first
-        for _ in range(2):
-            pipe.run(sandbox.config(page_size=100))
-            with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as connection:
-                for stream in STREAMS:
-                    wanted = expected_records(sandbox.world, stream)
-                    assert differences(connection, stream, wanted) == []
-            change(sandbox)
-
-    def test_selection_and_stream_maps(self, sandbox: Sandbox, tmp_path: Path) -> None:
-        self.pipe(tmp_path).run(sandbox.config(), catalog=picked(tmp_path))
-        with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as connection:
-            wanted = without_cart(expected_records(sandbox.world, "events"))
-            assert differences(connection, "events", wanted) == []
-            tables = connection.execute("select table_name from information_schema.tables")
-            assert ("users",) not in tables.fetchall()
-        self.pipe(tmp_path).run(sandbox.config(stream_maps=MAPS))
-        with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as connection:
-            wanted = mapped(expected_records(sandbox.world, "users"))
-            assert differences(connection, "users", wanted) == []
-
-    def test_flattened(self, sandbox: Sandbox, tmp_path: Path) -> None:
-        output = self.pipe(tmp_path).run(sandbox.config(**FLAT))
-        with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as connection:
-            types = connection.execute(
-                'select "payload__@type", count(*) from croct.events group by 1'
-            ).fetchall()
-            rows = connection.execute("select sessionid, attributes from croct.sessions").fetchall()
-        events = sandbox.world.items("events")
-        assert sum(count for _, count in types) == len(events)
-        assert {kind for kind, _ in types} == {event["payload"]["@type"] for event in events}
-        attributes = {s["sessionId"]: s["attributes"] for s in sandbox.world.items("sessions")}
-        assert {key: json.loads(value) for key, value in rows} == attributes
-        assert output.counts()["events"] == len(events)
+def lower(record: dict[str, Any]) -> dict[str, Any]:
+    return {name.lower(): value for name, value in record.items()}
 
 
-@pytest.mark.xdist_group("postgres")
-class TestPostgres:
-    """meltanolabs-target-postgres, of the Meltano SDK lineage, into a real server."""
-
-    def pipe(self, folder: Path, database: Postgres, schema: str) -> Pipe:
-        config = {**database.target_config, "default_target_schema": schema}
-        return Pipe(folder, "target-postgres", config)
-
-    def compare(self, database: Postgres, schema: str, stream: str, wanted: list[Any]) -> None:
-        rows = database.query(f"select * from {schema}.{stream}")
-        assert len(rows) == len(wanted)
-        by_id = {row[KEYS[stream]]: row for row in rows}
-        for record in wanted:
-            row = by_id[record[KEYS[stream]]]
-            for name, value in record.items():
-                stored = row[name]
-                if format_of(stream, name) == "date-time" and stored is not None:
-                    stored = utc(stored)
-                assert stored == value, (stream, record[KEYS[stream]], name)
-
-    def test_twice_with_upserts(self, sandbox: Sandbox, tmp_path: Path, database: Postgres) -> None:
-        pipe = self.pipe(tmp_path, database, "twice")
-        pipe.run(sandbox.config(page_size=100))
-        for stream in STREAMS:
-            self.compare(database, "twice", stream, expected_records(sandbox.world, stream))
-        before = {s["sessionId"]: s["closeTime"] for s in sandbox.world.items("sessions")}
-        change(sandbox)
-        moved = [s for s in sandbox.world.items("sessions")
-                 if before.get(s["sessionId"], s["closeTime"]) != s["closeTime"]]  # fmt: skip
-        assert moved
-        output = pipe.run(sandbox.config(page_size=100))
-        assert {s["sessionId"] for s in moved} <= {
-            s["sessionId"] for s in output.records("sessions")
-        }
-        for stream in STREAMS:
-            self.compare(database, "twice", stream, expected_records(sandbox.world, stream))
-
-    def test_selection_and_stream_maps(
-        self, sandbox: Sandbox, tmp_path: Path, database: Postgres
-    ) -> None:
-        self.pipe(tmp_path, database, "picked").run(sandbox.config(), catalog=picked(tmp_path))
-        wanted = without_cart(expected_records(sandbox.world, "events"))
-        self.compare(database, "picked", "events", wanted)
-        self.pipe(tmp_path, database, "mapped").run(sandbox.config(stream_maps=MAPS))
-        users = mapped(expected_records(sandbox.world, "users"))
-        self.compare(database, "mapped", "users", users)
-        columns = database.query(
-            "select column_name from information_schema.columns "
-            "where table_schema = 'mapped' and table_name = 'users'"
-        )
-        assert {"column_name": "phone"} not in columns
-
-    def test_flattened(self, sandbox: Sandbox, tmp_path: Path, database: Postgres) -> None:
-        """The `@` of `payload__@type` stays: the column has to be quoted."""
-        self.pipe(tmp_path, database, "flat").run(sandbox.config(**FLAT))
-        rows = {row["id"]: row for row in database.query("select * from flat.events")}
-        events = expected_records(sandbox.world, "events")
-        assert len(rows) == len(events)
-        for event in events:
-            row = rows[event["id"]]
-            assert row["payload__@type"] == event["payload"]["@type"]
-            product = event["payload"].get("product", {})
-            assert row["payload__product__displayPrice"] == product.get("displayPrice")
+@pytest.mark.parametrize("kind", ON_POSTGRES)
+def test_nul_in_postgres(sandbox: Sandbox, tmp_path: Path, database: Postgres, kind: str) -> None:
+    """It stops PostgreSQL, also with the target's own switch, but not with the tap's."""
+    page = (ROOT / "docs" / "postgresql.md").read_text()
+    odd.add(sandbox.world, nul=True)
+    messages = run_tap(tmp_path, sandbox.config()).stdout
+    text_error = "PostgreSQL text fields cannot contain NUL (0x00) bytes"
+    json_error = "unsupported Unicode escape sequence"
+    switches: list[tuple[dict[str, bool], str]] = [({}, json_error)]
+    if kind == "meltanolabs":
+        switches = [
+            ({"sanitize_null_text_characters": False}, text_error),
+            ({"sanitize_null_text_characters": True}, json_error),
+        ]
+    for switch, error in switches:
+        target = PostgresTarget(tmp_path, database, f"nul_{kind}", POSTGRES[kind], **switch)
+        done = target.load(messages)
+        assert done.returncode != 0
+        assert error in done.stderr.decode()
+        assert error in page
+    target = PostgresTarget(tmp_path, database, f"no_nul_{kind}", POSTGRES[kind])
+    target.run(sandbox.config(replace_nul_characters=True))
+    assert target.tables() == wanted(target, sandbox, nul="�")
 
 
-def format_of(stream: str, name: str) -> str | None:
-    schema: dict[str, Any] = SCHEMAS[stream]["properties"].get(name, {})
-    return schema.get("format")
-
-
-class TestCsv:
-    """target-csv, which knows neither types nor nesting: flattened to depth 3."""
-
-    def test_every_cell(self, sandbox: Sandbox, tmp_path: Path) -> None:
-        config = {"output_path": str(tmp_path), "file_naming_scheme": "{stream_name}.csv"}
-        output = Pipe(tmp_path, "target-csv", config).run(sandbox.config(**FLAT))
-        for stream in STREAMS:
-            schema = next(m for m in output.of("SCHEMA") if m["stream"] == stream)["schema"]
-            with (tmp_path / f"{stream}.csv").open(newline="", encoding="utf-8") as file:
-                rows = list(csv.DictReader(file))
-            wanted = expected_records(sandbox.world, stream)
-            assert len(rows) == len(wanted)
-            for row, record in zip(rows, wanted, strict=True):
-                for name, value in flatten(record, schema["properties"]).items():
-                    cell = row[name]
-                    if schema["properties"][name].get("format") and cell:
-                        cell = utc(cell)
+def test_csv(sandbox: Sandbox, tmp_path: Path) -> None:
+    """target-csv knows neither types nor nesting: what has no column is in another one, as text."""
+    ordinary = {stream: len(sandbox.world.items(stream)) for stream in STREAMS}
+    odd.add(sandbox.world, nul=True)
+    config = {"output_path": str(tmp_path), "file_naming_scheme": "{stream_name}.csv"}
+    output = Pipe(tmp_path, "target-csv", config).run(sandbox.config(**FLAT))
+    for stream in STREAMS:
+        columns = next(m for m in output.of("SCHEMA") if m["stream"] == stream)["schema"][
+            "properties"
+        ]
+        with (tmp_path / f"{stream}.csv").open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        records = output.records(stream)
+        assert len(rows) == len(records) == len(sandbox.world.items(stream))
+        source = [*odd.wanted(sandbox.world, stream).values()][: ordinary[stream] - 1]
+        flat = [flatten(record, columns) for record in source]
+        for row, values in [*zip(rows, flat, strict=False), *zip(rows, records, strict=True)]:
+            for name, value in values.items():
+                if name != "additionalProperties" or value is not None:
+                    cell = (
+                        utc(row[name]) if columns[name].get("format") and row[name] else row[name]
+                    )
                     assert cell == ("" if value is None else str(value)), (stream, name)
+    user, session, event = (
+        output.records(stream)[-1] for stream in ("users", "sessions", "events")
+    )
+    assert json.loads(user["additionalProperties"]) == {
+        "addedLater": odd.ADDED,
+        "addedText": "später",
+    }
+    assert json.loads(session["additionalProperties"]) == {
+        "addedLater": "text",
+        "location__planet__name": "Earth",
+        "campaign__addedLater": [1, 2],
+    }
+    assert json.loads(event["additionalProperties"]) == {
+        "addedLater": True,
+        "payload__addedLater__a": odd.ADDED["a"],
+    }

@@ -1,4 +1,4 @@
-"""What the pages quote is so: messages, sample rows, names of files."""
+"""What the pages quote is so: messages, links, sample rows, names of files."""
 
 from __future__ import annotations
 
@@ -14,20 +14,26 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
+from dev.demo import OUTPUT
 from dev.environments import ROOT
 from dev.expected import KEYS, STREAMS, expected_records
 from dev.sandbox import World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-TROUBLESHOOTING = (ROOT / "docs" / "troubleshooting.md").read_text()
+TROUBLESHOOTING = (
+    (ROOT / "docs" / "troubleshooting.md").read_text().split("## Without a message")[0]
+)
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 README = (ROOT / "README.md").read_text()
-
-
-# Messages
+MESSAGES = sorted(
+    {
+        *re.findall(r"^\| `(.+?)` \|", TROUBLESHOOTING, re.MULTILINE),
+        *re.findall(r"^\| `([A-Z].+?)` \|", OPERATIONS, re.MULTILINE),
+    }
+    - {"TAP_CROCT_LOGLEVEL"}
+)
 
 
 @cache
@@ -46,43 +52,20 @@ def texts_of_the_tap() -> tuple[str, ...]:
 
 def missing(message: str) -> list[str]:
     """Return the parts of a quoted message, between its `…`, that are in no text of the tap."""
+    message = re.sub(r"^\d{3} ", "", message)  # the status is the API's
     parts = [part.strip(" .:;(),\"'") for part in message.split("…")]
     return [part for part in parts if part and not any(part in text for text in texts_of_the_tap())]
 
 
-def quoted() -> Iterator[str]:
-    page = TROUBLESHOOTING.split("## Without a message")[0]
-    for row in re.findall(r"^\| `(.+?)` \|", page, re.MULTILINE):
-        yield row
-    for row in re.findall(r"^\| `([A-Z].+?)` \|", OPERATIONS, re.MULTILINE):
-        yield row
-
-
-MESSAGES = sorted(set(quoted()) - {"TAP_CROCT_LOGLEVEL"})
-
-
 @pytest.mark.parametrize("message", MESSAGES)
 def test_the_message_exists(message: str) -> None:
-    assert missing(re.sub(r"^\d{3} ", "", message)) == []  # the status is the API's
+    assert missing(message) == []
 
 
 def test_messages_are_found_and_missed() -> None:
     assert len(MESSAGES) > 50
     assert missing("The catalog selects no stream, and so on") != []
     assert missing("page_size: must be …") != []
-
-
-def test_the_lines_of_the_log_exist() -> None:
-    (log,) = re.findall(
-        r"```text\n(events: resumes.+?^Done: .+?)```", OPERATIONS, re.DOTALL | re.MULTILINE
-    )
-    words = ("resumes", "waiting for the API for", "done (", "caught up", "Done: ", "nothing left")
-    for word in words:
-        assert word in log
-        assert any(word in text for text in texts_of_the_tap()), word
-
-
-# Links
 
 
 def anchors(page: Path) -> set[str]:
@@ -100,80 +83,49 @@ def test_links_lead_to_headings() -> None:
     assert found > 10
 
 
-# Files
-
-
-def test_the_path_of_a_record_names_real_files() -> None:
-    contributing = (ROOT / "CONTRIBUTING.md").read_text()
-    (path,) = re.findall(
-        r"^## The path of a record$(.+?)^## ", contributing, re.DOTALL | re.MULTILINE
-    )
-    files = re.findall(r"`([\w/]+\.py)`", path)
-    assert len(files) >= 10
-    assert [file for file in files if not (ROOT / "tap_croct" / file).exists()] == []
-    assert len(re.findall(r"^\d+\. ", path, re.MULTILINE)) == 10
-
-
-def test_tests_that_are_named_exist() -> None:
-    names = re.findall(r"`(tests/[\w/]+\.py)`", (ROOT / "docs" / "reliability.md").read_text())
+@pytest.mark.parametrize(
+    ("page", "pattern", "folder"),
+    [
+        ("CONTRIBUTING.md", r"(?s)\n## The path of a record\n.+?\n## ", "tap_croct"),
+        ("docs/reliability.md", r"(?s).+", "."),
+    ],
+)
+def test_files_that_are_named_exist(page: str, pattern: str, folder: str) -> None:
+    text = re.findall(pattern, (ROOT / page).read_text())[0]
+    names = re.findall(r"`([\w/]+\.py)`", text)
     assert len(names) > 5
-    assert [name for name in names if not (ROOT / name).exists()] == []
-
-
-# Sample rows
-
-
-def samples() -> dict[str, dict[str, str]]:
-    """Return the columns that the README shows of a row of each table, as text."""
-    rows: dict[str, dict[str, str]] = {}
-    stream = column = ""
-    (block,) = re.findall(r"```text\n(croct\.events.*?)```", README, re.DOTALL)
-    for line in block.splitlines():
-        if found := re.match(r"croct\.(\w+)", line):
-            stream = found[1]
-            rows[stream] = {}
-        elif found := re.match(r"  (\w+) +(.+)", line):
-            column = found[1]
-            rows[stream][column] = found[2]
-        elif line.strip():
-            rows[stream][column] += " " + line.strip()
-    return rows
+    assert [name for name in names if not (ROOT / folder / name).exists()] == []
 
 
 @pytest.mark.parametrize("stream", STREAMS)
 def test_the_sample_rows_are_those_of_the_demo(stream: str) -> None:
-    sample = samples()[stream]
-    key = KEYS[stream].lower()
-    (record,) = [
-        {name.lower(): value for name, value in record.items()}
-        for record in expected_records(World(visits=250), stream)
-        if record[KEYS[stream]] == sample[key]
-    ]
+    (block,) = re.findall(r"```text\n(croct\.events.*?)```", README, re.DOTALL)
+    (rows,) = re.findall(rf"(?ms)^croct\.{stream}\b.*?$(.+?)(?=^croct|\Z)", block)
+    rows = re.sub(r"\n {3,}", " ", rows)  # a value goes on in the next line
+    sample = dict(re.findall(r"(?m)^  (\w+) +(.+?)$", rows))
+    records = expected_records(World(visits=250), stream)
+    (record,) = [r for r in records if r[KEYS[stream]] == sample[KEYS[stream].lower()]]
+    values = {name.lower(): value for name, value in record.items()}
     for column, shown in sample.items():
-        value = record[column]
+        value = values[column]
         if isinstance(value, dict):
-            whole = json.dumps(value)
             pairs = re.findall(r'"[^"]+": (?:"[^"…]*"|[\d.]+)', shown)
             assert pairs
-            assert all(pair in whole for pair in pairs), (column, pairs)
+            assert all(pair in json.dumps(value) for pair in pairs), (column, pairs)
         elif re.match(r"\d{4}-\d\d-\d\dT", str(value)):
             assert shown == value.replace("T", " ").removesuffix("Z")
         else:
             assert shown == value
 
 
-def test_the_warehouse_of_the_demo_opens(tmp_path: Path) -> None:
-    """The command that the README has for it; the demo itself takes too long here."""
-    warehouse = tmp_path / "output" / "demo" / "warehouse.duckdb"
+def test_the_query_of_the_demo(tmp_path: Path) -> None:
+    """The command that the README has for its warehouse; the demo itself takes too long here."""
+    warehouse = tmp_path / OUTPUT.relative_to(ROOT) / "warehouse.duckdb"
     warehouse.parent.mkdir(parents=True)
     with duckdb.connect(str(warehouse)) as connection:
         connection.execute("create schema croct")
         connection.execute("create table croct.events as select 'orderPlaced' as eventtype")
-    (command,) = re.findall(r"```bash\n(\.venv/bin/python .+?)```", README, re.DOTALL)
-    command = command.replace(".venv/bin/python", shlex.quote(sys.executable), 1)
-    done = subprocess.run(
-        ["bash", "-c", command], cwd=tmp_path, check=False, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert "orderPlaced" in done.stdout
-    assert 'OUTPUT = ROOT / "output" / "demo"' in (ROOT / "dev" / "demo.py").read_text()
+    (command,) = re.findall(r"```bash\n\.venv/bin/python (.+?)```", README, re.DOTALL)
+    command = f"{shlex.quote(sys.executable)} {command}"
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, check=True, capture_output=True)
+    assert b"orderPlaced" in done.stdout

@@ -1,13 +1,27 @@
-"""Fixtures of this room."""
+"""Fixtures of this group."""
 
 from __future__ import annotations
 
-import pytest
+import threading
+import time
 
-from tap_croct import export
+import pytest
 
 
 @pytest.fixture(autouse=True)
-def _short_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Confirm a rejection at once: how long the pause is makes no difference here."""
-    monkeypatch.setattr(export, "CONFIRM_AFTER", 0.01)
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Let the tap's pauses pass a thousand times as fast; return how many seconds each should take.
+
+    The tap runs in the main thread; the sandbox, in others, takes its time.
+    """
+    sleep = time.sleep
+    found: list[float] = []
+
+    def pause(seconds: float) -> None:
+        if threading.current_thread() is threading.main_thread():
+            found.append(seconds)
+            seconds /= 1000
+        sleep(seconds)
+
+    monkeypatch.setattr(time, "sleep", pause)
+    return found

@@ -3,82 +3,119 @@
 from __future__ import annotations
 
 import copy
-import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from dev.expected import KEYS, ORDERS, STREAMS, expected_records
-from tap_croct.bookmark import checked_state
-from tests.support.catalogs import catalog_of, select
+from tests.support.catalogs import catalog_of, select, selected_catalog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from dev.running import Output
     from dev.sandbox import Sandbox
-
-    Tap = Callable[..., Output]
+    from tests.support.fixtures import Tap
 
 
 def bookmarks(**values: Any) -> dict[str, Any]:
     return {"bookmarks": {"events": values}}
 
 
-BAD_STATES: list[tuple[object, str]] = [
-    ("", "state.json is empty"),
-    (" \n", "state.json is empty"),
-    ("{", "state.json is not valid JSON"),
-    ("{'bookmarks': {}}", "state.json is not valid JSON"),
-    ("[]", "state.json must be a JSON object"),
-    ("null", "state.json must be a JSON object"),
-    ({"events": {}}, 'must look like {"bookmarks"'),
-    ({"bookmarks": []}, 'must look like {"bookmarks"'),
-    ({"bookmarks": None}, 'must look like {"bookmarks"'),
-    ({"bookmarks": {"events": 5}}, "The state of events must be an object"),
-    ({"bookmarks": {"events": None}}, "The state of events must be an object"),
-    ({"type": "STATE", "value": [1]}, 'must look like {"bookmarks"'),
-    (bookmarks(cursor=5), "The state of events has a `cursor` that is not a string"),
-    (bookmarks(cursor={"a": 1}), "The state of events has a `cursor` that is not a string"),
-    (bookmarks(cursor=["a"]), "The state of events has a `cursor` that is not a string"),
-    ("[" * 100_000, "state.json is not valid JSON"),
-    (bookmarks(scope=5), "The state of events has a `scope` that is not an object"),
-    (bookmarks(scope=["a"]), "The state of events has a `scope` that is not an object"),
-    (bookmarks(scope={"start_date": 5}), "The state of events has a `scope` that cannot be read"),
-    (bookmarks(scope={"start_date": "soon"}), "has a `scope` that cannot be read"),
-    (bookmarks(scope={"event_types": 5}), "has a `scope` that cannot be read"),
-    (bookmarks(scope={"event_types": [[]]}), "has a `scope` that cannot be read"),
-    (bookmarks(replication_key=5), "`replication_key` that is not a string"),
-    (bookmarks(replication_key_value=5), "`replication_key_value` that is not a string"),
-    (bookmarks(replication_key_value="soon"), "`replication_key_value` that is not a time"),
+NO_STATE = 'must look like {"bookmarks"'
+NO_CURSOR = "The state of events has a `cursor` that is not a string"
+NO_SCOPE = "The state of events has a `scope` that is not an object"
+UNREADABLE = "The state of events has a `scope` that cannot be read"
+BAD_STATES: list[tuple[str, list[Any]]] = [
+    ("state.json is empty", ["", " \n"]),
+    ("state.json is not valid JSON", ["{", "{'bookmarks': {}}", "[" * 100_000]),
+    ("state.json must be a JSON object", ["[]", "null"]),
+    (NO_STATE, [{"events": {}}, {"bookmarks": []}, {"bookmarks": None}]),
+    (NO_STATE, [{"type": "STATE", "value": [1]}]),
+    ("The state of events must be an object", [{"bookmarks": {"events": 5}}]),
+    ("The state of events must be an object", [{"bookmarks": {"events": None}}]),
+    (NO_CURSOR, [bookmarks(cursor=5), bookmarks(cursor={"a": 1}), bookmarks(cursor=["a"])]),
+    (NO_SCOPE, [bookmarks(scope=5), bookmarks(scope=["a"])]),
+    (UNREADABLE, [bookmarks(scope={"start_date": value}) for value in (5, "soon")]),
+    (UNREADABLE, [bookmarks(scope={"event_types": 5}), bookmarks(scope={"event_types": [[]]})]),
+    ("`replication_key` that is not a string", [bookmarks(replication_key=5)]),
+    ("`replication_key_value` that is not a string", [bookmarks(replication_key_value=5)]),
+    ("`replication_key_value` that is not a time", [bookmarks(replication_key_value="soon")]),
+]
+NO_CATALOG = "--catalog is not a Singer catalog"
+BAD_CATALOGS: list[tuple[str, list[Any]]] = [
+    ("catalog.json is empty", [""]),
+    ("catalog.json is not valid JSON", ["{"]),
+    ("catalog.json must be a JSON object", ["[]"]),
+    (NO_CATALOG, [{}, {"streams": 5}, {"streams": {"events": {}}}, {"streams": [5]}]),
+    (
+        NO_CATALOG,
+        [
+            {"streams": [{"tap_stream_id": "events", name: value}]}
+            for name, value in [
+                ("metadata", 5),
+                ("metadata", [{}]),
+                ("key_properties", "id"),
+                ("key_properties", [5]),
+                ("schema", 5),
+            ]
+        ],
+    ),
 ]
 
 
-@pytest.mark.parametrize(("state", "says"), BAD_STATES, ids=str)
-def test_a_broken_state_stops_the_run(sandbox: Sandbox, tap: Tap, state: object, says: str) -> None:
-    output = tap(sandbox.config(), state=state)
-    assert output.code == 1
-    assert says in output.last_line
-    assert "Traceback" not in output.stderr
-    assert output.stdout == ""
+@pytest.mark.parametrize(
+    ("option", "says", "values"),
+    [
+        *(("state", says, values) for says, values in BAD_STATES),
+        *(("catalog", says, values) for says, values in BAD_CATALOGS),
+    ],
+)
+def test_what_is_broken_stops_the_run(
+    sandbox: Sandbox, tap: Tap, option: str, says: str, values: list[Any]
+) -> None:
+    for value in values:
+        output = tap(sandbox.config(), **{option: value})
+        assert output.code == 1
+        assert says in output.last_line
+        assert "Traceback" not in output.stderr
+        assert output.stdout == ""
     assert sandbox.requests == []
 
 
-GOOD_STATES: list[object] = [
-    # all of them mean: from the beginning
-    {},
-    {"bookmarks": {}},
-    {"bookmarks": {"events": {}}},
-    bookmarks(cursor=None, replication_key=None, replication_key_value=None),
-    bookmarks(cursor="", replication_key_value=""),
-    bookmarks(progress_markers={"Note": "x"}, starting_replication_value="2026-01-01"),
-    bookmarks(partitions=[{"context": {"a": 1}}]),
-    {"type": "STATE", "value": {}},
-]
+@pytest.mark.parametrize("option", ["--state", "--catalog"])
+def test_files_that_cannot_be_read(sandbox: Sandbox, tap: Tap, tmp_path: Path, option: str) -> None:
+    (tmp_path / "odd.json").write_bytes(b"\xff\xfe{\x00}\x00")  # as PowerShell writes it
+    output = tap(sandbox.config(), option, "odd.json")
+    assert output.code == 1
+    assert f"{option} odd.json cannot be read" in output.last_line
+    assert "Traceback" not in output.stderr
+    output = tap(sandbox.config(), option, "nowhere.json")
+    assert output.code == 2
+    assert "nowhere.json" in output.stderr
+    assert "Traceback" not in output.stderr
+    assert sandbox.requests == []
 
 
-@pytest.mark.parametrize("state", GOOD_STATES, ids=str)
+# States
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        # all of them mean: from the beginning
+        {},
+        "\ufeff{}",  # with a byte order mark
+        {"bookmarks": {}},
+        bookmarks(),
+        bookmarks(cursor=None, replication_key=None, replication_key_value=None, scope=None),
+        bookmarks(cursor="", replication_key_value=""),
+        bookmarks(progress_markers={"Note": "x"}, starting_replication_value="2026-01-01"),
+        bookmarks(partitions=[{"context": {"a": 1}}]),
+        {"type": "STATE", "value": {}},
+    ],
+    ids=str,
+)
 def test_a_state_without_a_place_starts_at_the_beginning(
     sandbox: Sandbox, tap: Tap, state: object
 ) -> None:
@@ -98,51 +135,12 @@ def test_a_whole_state_message_is_a_state(sandbox: Sandbox, tap: Tap) -> None:
 def test_a_state_of_other_streams_is_kept(sandbox: Sandbox, tap: Tap) -> None:
     output = tap(sandbox.config(), state={"bookmarks": {"orders": {"cursor": 7}}})
     assert output.code == 0
-    assert (
-        "has a bookmark of orders, which is not a stream of this tap: it is ignored, and kept"
-        in (output.stderr)
-    )
+    says = "has a bookmark of orders, which is not a stream of this tap: it is ignored, and kept"
+    assert says in output.stderr
     assert output.state["bookmarks"]["orders"] == {"cursor": 7}
 
 
-BAD_CATALOGS: list[tuple[object, str]] = [
-    ("", "catalog.json is empty"),
-    ("{", "catalog.json is not valid JSON"),
-    ("[]", "catalog.json must be a JSON object"),
-    ({}, "--catalog is not a Singer catalog"),
-    ({"streams": 5}, "--catalog is not a Singer catalog"),
-    ({"streams": {"events": {}}}, "--catalog is not a Singer catalog"),
-    ({"streams": [5]}, "--catalog is not a Singer catalog"),
-    ({"streams": [{}]}, "--catalog is not a Singer catalog"),
-    (
-        {"streams": [{"tap_stream_id": "events", "metadata": 5}]},
-        "--catalog is not a Singer catalog",
-    ),
-    (
-        {"streams": [{"tap_stream_id": "events", "metadata": [{}]}]},
-        "--catalog is not a Singer catalog",
-    ),
-    (
-        {"streams": [{"tap_stream_id": "events", "key_properties": "id"}]},
-        "--catalog is not a Singer",
-    ),
-    (
-        {"streams": [{"tap_stream_id": "events", "key_properties": [5]}]},
-        "--catalog is not a Singer",
-    ),
-    ({"streams": [{"tap_stream_id": "events", "schema": 5}]}, "--catalog is not a Singer catalog"),
-]
-
-
-@pytest.mark.parametrize(("catalog", "says"), BAD_CATALOGS, ids=str)
-def test_a_broken_catalog_stops_the_run(
-    sandbox: Sandbox, tap: Tap, catalog: object, says: str
-) -> None:
-    output = tap(sandbox.config(), catalog=catalog)
-    assert output.code == 1
-    assert says in output.last_line
-    assert "Traceback" not in output.stderr
-    assert sandbox.requests == []
+# Catalogs
 
 
 def root(entry: dict[str, Any]) -> dict[str, Any]:
@@ -174,14 +172,18 @@ def other_replication_key(entry: dict[str, Any]) -> None:
     entry["replication_key"] = root(entry)["replication-key"] = "sessionId"
 
 
+def forget_metadata(entry: dict[str, Any]) -> None:
+    del entry["metadata"]  # which selects everything
+
+
 @pytest.mark.parametrize(
-    "change", [deselect_keys, undeclare_keys, forget_keys, other_replication_key]
+    "change",
+    [deselect_keys, undeclare_keys, forget_keys, other_replication_key, forget_metadata],
 )
 def test_the_keys_are_kept(
     sandbox: Sandbox, tap: Tap, tmp_path: Path, change: Callable[[dict[str, Any]], None]
 ) -> None:
-    catalog = catalog_of(tmp_path)
-    select(catalog, "events", selected=True)
+    catalog = selected_catalog(tmp_path, "events")
     change(catalog["streams"][0])
     output = tap(sandbox.config(), catalog=catalog)
     assert output.code == 0, output.stderr
@@ -192,40 +194,28 @@ def test_the_keys_are_kept(
     assert output.state["bookmarks"]["events"]["replication_key"] == "timestamp"
 
 
-def test_a_catalog_without_keys_on_purpose(sandbox: Sandbox, tap: Tap, tmp_path: Path) -> None:
-    catalog = catalog_of(tmp_path)
-    select(catalog, "events", selected=True)
-    catalog["streams"][0]["key_properties"] = []
-    root(catalog["streams"][0])["table-key-properties"] = []
-    schema = tap(sandbox.config(), catalog=catalog).of("SCHEMA")[0]
-    assert schema["key_properties"] == []
-
-
-@pytest.mark.parametrize("keys", [["userId"], ["id", "timestamp"]])
-def test_keys_of_the_metadata(sandbox: Sandbox, tap: Tap, tmp_path: Path, keys: list[str]) -> None:
-    catalog = catalog_of(tmp_path)
-    select(catalog, "events", selected=True)
+@pytest.mark.parametrize("where", ["entry", "metadata"])
+@pytest.mark.parametrize("keys", [[], ["userId"], ["id", "timestamp"], ["eventId"]])
+def test_other_keys_on_purpose(
+    sandbox: Sandbox, tap: Tap, tmp_path: Path, where: str, keys: list[str]
+) -> None:
+    catalog = selected_catalog(tmp_path, "events")
     entry = catalog["streams"][0]
-    del entry["key_properties"]
-    root(entry)["table-key-properties"] = keys
+    entry["key_properties"] = root(entry)["table-key-properties"] = keys
+    if where == "metadata":
+        del entry["key_properties"]
     output = tap(sandbox.config(), catalog=catalog)
-    assert output.code == 0, output.stderr
-    assert output.of("SCHEMA")[0]["key_properties"] == keys
-
-
-def test_a_key_that_does_not_exist(sandbox: Sandbox, tap: Tap, tmp_path: Path) -> None:
-    catalog = catalog_of(tmp_path)
-    select(catalog, "events", selected=True)
-    catalog["streams"][0]["key_properties"] = ["eventId"]
-    output = tap(sandbox.config(), catalog=catalog)
-    assert output.code == 1
-    assert "gives events the key `eventId`, which is not a property" in output.last_line
-    assert sandbox.requests == []
+    if keys == ["eventId"]:
+        assert output.code == 1
+        assert "gives events the key `eventId`, which is not a property" in output.last_line
+        assert sandbox.requests == []
+    else:
+        assert output.code == 0, output.stderr
+        assert output.of("SCHEMA")[0]["key_properties"] == keys
 
 
 def test_a_stream_with_another_name(sandbox: Sandbox, tap: Tap, tmp_path: Path) -> None:
-    catalog = catalog_of(tmp_path)
-    select(catalog, "events", selected=True)
+    catalog = selected_catalog(tmp_path)
     catalog["streams"][0]["stream"] = "web_events"
     output = tap(sandbox.config(), catalog=catalog)
     assert output.code == 1
@@ -233,76 +223,11 @@ def test_a_stream_with_another_name(sandbox: Sandbox, tap: Tap, tmp_path: Path) 
     assert sandbox.requests == []
 
 
-@pytest.mark.parametrize("name", ["users", "*"])
-def test_a_stream_map_of_a_stream_that_is_not_selected(
-    sandbox: Sandbox, tap: Tap, tmp_path: Path, name: str
-) -> None:
-    catalog = catalog_of(tmp_path)
-    select(catalog, "events", selected=True)
-    select(catalog, "users", selected=False)
-    select(catalog, "sessions", selected=False)
-    maps = {name: {"externalUserId": None, "added": "'x'"}}
-    output = tap(sandbox.config(stream_maps=maps), catalog=catalog)
-    assert output.code == 0, output.stderr
-    assert {message["stream"] for message in output.of("SCHEMA")} == {"events"}
-    assert len(output.records("events")) == len(expected_records(sandbox.world, "events"))
-
-
-def test_names_of_columns_that_clash(sandbox: Sandbox, tap: Tap, tmp_path: Path) -> None:
-    """Cut to 25 characters, the names of two columns of events are the same."""
-    catalog = catalog_of(tmp_path)
-    select(catalog, "users", selected=True)
-    select(catalog, "events", selected=False)
-    short = {"flattening_enabled": True, "flattening_max_depth": 3, "flattening_max_key_length": 25}
-    output = tap(sandbox.config(**short), catalog=catalog)
-    assert output.code == 0, output.stderr
-    assert len(output.records("users")) == len(expected_records(sandbox.world, "users"))
-    output = tap(sandbox.config(**short))
-    assert output.code == 1
-    assert "`flattening_max_key_length` cuts the names of two columns" in output.last_line
-
-
-def test_a_catalog_without_metadata_selects_everything(
-    sandbox: Sandbox, tap: Tap, tmp_path: Path
-) -> None:
-    entry = catalog_of(tmp_path)["streams"][0]
-    del entry["metadata"]
-    output = tap(sandbox.config(), catalog={"streams": [entry]})
-    assert output.records("events") == expected_records(sandbox.world, "events")
-
-
-def test_a_scope_is_accepted() -> None:
-    scope = {"start_date": "2026-01-01", "event_types": ["pageOpened"], "end": None, "n": 1}
-    checked = checked_state(bookmarks(cursor="a", scope=scope), STREAMS, logging.getLogger())
-    assert checked["bookmarks"]["events"] == {"cursor": "a", "scope": scope}
-    assert (
-        "scope"
-        not in (
-            checked_state(bookmarks(scope=None), STREAMS, logging.getLogger())["bookmarks"][
-                "events"
-            ]
-        )
-    )
-
-
-@pytest.mark.parametrize("option", ["--state", "--catalog"])
-def test_files_that_are_not_text(sandbox: Sandbox, tap: Tap, tmp_path: Path, option: str) -> None:
-    (tmp_path / "odd.json").write_bytes(b"\xff\xfe{\x00}\x00")  # as PowerShell writes it
-    output = tap(sandbox.config(), option, "odd.json")
-    assert output.code == 1
-    assert f"{option} odd.json cannot be read" in output.last_line
-    assert "Traceback" not in output.stderr
-
-
-def test_a_mark_at_the_beginning(sandbox: Sandbox, tap: Tap) -> None:
-    assert tap(sandbox.config(), state="\ufeff{}").code == 0
-
-
 @pytest.mark.parametrize("nothing", ["deselected", "no streams"])
 def test_nothing_selected(sandbox: Sandbox, tap: Tap, tmp_path: Path, nothing: str) -> None:
-    catalog = copy.deepcopy(catalog_of(tmp_path)) if nothing == "deselected" else {"streams": []}
-    for stream in STREAMS if nothing == "deselected" else ():
-        select(catalog, stream, selected=False)
+    catalog = catalog_of(tmp_path) if nothing == "deselected" else {"streams": []}
+    for entry in catalog["streams"]:
+        select(catalog, entry["tap_stream_id"], selected=False)
     output = tap(sandbox.config(), catalog=catalog)
     assert output.code == 1
     assert "The catalog and `stream_maps` leave no stream selected" in output.last_line
@@ -311,19 +236,9 @@ def test_nothing_selected(sandbox: Sandbox, tap: Tap, tmp_path: Path, nothing: s
 
 
 def test_an_unknown_stream_in_a_catalog(sandbox: Sandbox, tap: Tap, tmp_path: Path) -> None:
-    catalog = catalog_of(tmp_path)
-    select(catalog, "users", selected=True)
+    catalog = selected_catalog(tmp_path)
     catalog["streams"].append({**copy.deepcopy(catalog["streams"][0]), "tap_stream_id": "orders"})
     output = tap(sandbox.config(), catalog=catalog)
     assert output.code == 0
     assert "has a stream orders, which is not a stream of this tap: it is ignored" in output.stderr
     assert output.records("users") == expected_records(sandbox.world, "users")
-
-
-def test_files_that_are_not_there(sandbox: Sandbox, tap: Tap) -> None:
-    for option in ("--state", "--catalog"):
-        output = tap(sandbox.config(), option, "nowhere.json")
-        assert output.code == 2
-        assert "nowhere.json" in output.stderr
-        assert "Traceback" not in output.stderr
-    assert sandbox.requests == []

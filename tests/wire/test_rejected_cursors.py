@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import gzip
-import json
-import subprocess
-import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlparse
 
 import pytest
 
 from dev.expected import KEYS, ORDERS, STREAMS, count_by_key, expected_records, moment
-from dev.running import TAP, clean_environment, write
+from dev.running import Output, launch
 from dev.sandbox import Fault
 from dev.sandbox.world import BEGINNING, DAY
-from tap_croct import export, messages
-from tests.support.catalogs import catalog_of, select
+from tap_croct import times
+from tests.support.batches import batches, in_files
+from tests.support.slow_reader import lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
-    from dev.running import Output
     from dev.sandbox import Request, Sandbox
-
-    Tap = Callable[..., Output]
-    Start = Callable[..., Sandbox]
+    from tests.support.fixtures import Start, Tap
 
 GONE = b'{"title":"Gone","detail":"The cursor is too old."}'
+CERTAIN = [400, 404, 410, 422]
 
 
 def reject(sandbox: Sandbox, stream: str, number: int = 1, times: int = 2, **fault: Any) -> Fault:
@@ -50,116 +44,40 @@ def resumed_by_time(output: Output) -> int:
     return output.stderr.count(". Resuming by time")
 
 
+def earlier(text: str, milliseconds: int) -> str:
+    return moment(times.parse(text) - milliseconds)
+
+
 # In the middle of a run
 
-PATHS: dict[str, dict[str, Any]] = {
-    "plain": {},
-    "mapped": {"stream_maps": {s: {"added": "'x'"} for s in STREAMS}},
-    "flattened": {"flattening_enabled": True, "flattening_max_depth": 3},
-    "selected": {},
-    "batch": {},
+PATHS: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "plain": lambda _: {},
+    "mapped": lambda _: {"stream_maps": {s: {"added": "'x'"} for s in STREAMS}},
+    "flattened": lambda _: {"flattening_enabled": True, "flattening_max_depth": 3},
+    "batch files": lambda folder: batches(folder / "files", batch_size=150),
 }
 
 
-def settings(path: str, folder: Path) -> dict[str, Any]:
-    batch = {
-        "encoding": {"format": "jsonl", "compression": "gzip"},
-        "storage": {"root": folder.as_uri()},
-        "batch_size": 150,
-    }
-    return {**PATHS[path], **({"batch_config": batch} if path == "batch" else {})}
-
-
-def selection(path: str, folder: Path) -> dict[str, Any] | None:
-    if path != "selected":
-        return None
-    catalog = catalog_of(folder)
-    for stream, name in (("events", "context"), ("sessions", "referrer"), ("users", "phone")):
-        select(catalog, stream, selected=True)
-        select(catalog, stream, name, selected=False)
-    return catalog
-
-
-def records(output: Output, stream: str) -> list[dict[str, Any]]:
-    found = output.records(stream)
-    for message in output.of("BATCH"):
-        for url in message["manifest"] if message["stream"] == stream else ():
-            lines = gzip.decompress(Path(urlparse(url).path).read_bytes()).splitlines()
-            found += [json.loads(line) for line in lines]
-    return found
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize("time_unit", ["seconds", "milliseconds"])
-def test_in_the_middle_of_a_run(  # noqa: PLR0913, PLR0917 - fixtures
-    start: Start,
-    tap: Tap,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    path: str,
-    time_unit: str,
-) -> None:
-    """A page holds more than a day; while it is written, slowly, the one after is asked for."""
-
-    def slow(function: Callable[..., Any]) -> Callable[..., Any]:
-        def late(*args: Any, **options: Any) -> Any:
-            time.sleep(0.02)
-            return function(*args, **options)
-
-        return late
-
-    monkeypatch.setattr(
-        messages.MessageWriter, "write_records", slow(messages.MessageWriter.write_records)
-    )
-    monkeypatch.setattr(messages.BatchFiles, "add", slow(messages.BatchFiles.add))
-    monkeypatch.setattr(messages.BatchFiles, "__init__", slow(messages.BatchFiles.__init__))
+@pytest.mark.parametrize(
+    ("path", "time_unit"), [*zip(PATHS, ["seconds", "milliseconds"] * 2, strict=True)]
+)
+def test_in_the_middle_of_a_run(start: Start, tmp_path: Path, path: str, time_unit: str) -> None:
+    """A page holds more than a day; while it is read, slowly, the one after is asked for."""
     sandbox = start(visits=250, time_unit=time_unit)
     for stream in STREAMS:
         reject(sandbox, stream)
-    output = tap(
-        sandbox.config(
-            page_size=100,
-            **settings(path, tmp_path),
-        ),
-        catalog=selection(path, tmp_path),
-    )
-    assert output.code == 0, output.stderr
+        items = sandbox.world.items(stream)
+        assert stream == "events" or items[99][ORDERS[stream]] - items[0][ORDERS[stream]] > DAY
+    with launch(tmp_path, sandbox.config(page_size=100, **PATHS[path](tmp_path))) as process:
+        lines = [line.decode() for line in lines_of(process, pause=0.02, every=100)]
+        assert process.stderr is not None
+        output = Output(0, "".join(lines), process.stderr.read().decode())
     assert resumed_by_time(output) == 3
     for stream in STREAMS:
-        log = sandbox.world.items(stream)
-        arrived = {record[KEYS[stream]] for record in records(output, stream)}
-        assert arrived == {item[KEYS[stream]] for item in log}
-    spans = [
-        items[99][ORDERS[stream]] - items[0][ORDERS[stream]]
-        for stream in ("sessions", "users")
-        if (items := sandbox.world.items(stream))
-    ]
-    assert min(spans) > DAY
-
-
-@pytest.mark.slow
-def test_in_the_middle_of_a_process(start: Start, tmp_path: Path) -> None:
-    """The same through a pipe that is read slowly, as a target does."""
-    sandbox = start(visits=250, time_unit="seconds")
-    for stream in STREAMS:
-        reject(sandbox, stream)
-    command = [*TAP, "--config", write(tmp_path / "config.json", sandbox.config(page_size=100))]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=clean_environment()
-    )
-    found: dict[str, set[str]] = {stream: set() for stream in STREAMS}
-    assert process.stdout is not None
-    for number, line in enumerate(process.stdout):
-        message = json.loads(line)
-        if message["type"] == "RECORD":
-            found[message["stream"]].add(message["record"][KEYS[message["stream"]]])
-        if number % 100 == 0:
-            time.sleep(0.005)
-    process.stdout.close()
-    assert process.wait(timeout=60) == 0
-    for stream in STREAMS:
-        assert found[stream] == {item[KEYS[stream]] for item in sandbox.world.items(stream)}
+        found = output.records(stream) + in_files(output, stream)
+        arrived = {record[KEYS[stream]] for record in found}
+        assert arrived == {item[KEYS[stream]] for item in sandbox.world.items(stream)}
 
 
 def test_what_is_exported_again(start: Start, tap: Tap) -> None:
@@ -174,19 +92,23 @@ def test_what_is_exported_again(start: Start, tap: Tap) -> None:
     assert max(counts.values()) == 2
 
 
+def test_once_a_run(sandbox: Sandbox, tap: Tap) -> None:
+    sandbox.faults = [
+        Fault(status=400, times=-1, when=lambda request: request.param("cursor") is not None)
+    ]
+    output = tap(sandbox.config(page_size=50))
+    assert output.code == 1
+    assert resumed_by_time(output) == 1
+    assert "events: 400 Bad Request" in output.last_line
+    assert "The request continued from a cursor, which may be what is rejected" in (
+        output.last_line
+    )
+
+
 # At the start of a run
 
 
-def earlier(text: str, milliseconds: int) -> str:
-    from tap_croct import times
-
-    return moment(times.parse(text) - milliseconds)
-
-
-@pytest.mark.parametrize(
-    "status", [400, *(pytest.param(status, marks=pytest.mark.slow) for status in (404, 410, 422))]
-)
-@pytest.mark.parametrize("hours", [0, 5, 24])
+@pytest.mark.parametrize(("status", "hours"), [(400, 0), (404, 24), (410, 5), (422, 24)])
 def test_at_the_start(start: Start, tap: Tap, status: int, hours: int) -> None:
     sandbox = start(visits=70)
     state = tap(sandbox.config()).state
@@ -224,42 +146,11 @@ def test_without_any_time_seen(sandbox: Sandbox, tap: Tap, start_date: str | Non
     ]
 
 
-def test_once_a_run(sandbox: Sandbox, tap: Tap) -> None:
-    sandbox.faults = [
-        Fault(status=400, times=-1, when=lambda r: r.param("cursor") and r.stream == "events")  # type: ignore[arg-type,return-value]
-    ]
-    output = tap(sandbox.config(page_size=50))
-    assert output.code == 1
-    assert resumed_by_time(output) == 1
-    assert "events: 400 Bad Request" in output.last_line
-
-
-@pytest.mark.parametrize(("limit", "standstill"), [(100, True), (100_000, False)])
-def test_more_records_in_the_lookback_than_a_run_may_export(
-    start: Start, tap: Tap, limit: int, *, standstill: bool
-) -> None:
-    """With cursors that expire between two runs, none of them would come to anything new."""
-    sandbox = start(visits=30)
-    state = tap(sandbox.config()).state
-    sandbox.world.visits(5)
-    config = sandbox.config(page_size=50, max_records=limit)
-    found: set[str] = set()
-    for _ in range(2):
-        sandbox.requests.clear()
-        reject(sandbox, "events")
-        output = tap(config, state=state)
-        assert output.code == 0, output.stderr
-        state = output.state
-        found |= {record["id"] for record in output.records("events")}
-    newest = sandbox.world.items("events")[-1]["id"]
-    assert (newest not in found) == standstill
-
-
 # One rejection proves nothing
 
 
-@pytest.mark.parametrize("status", [400, 404, 410, 422])
-def test_a_single_rejection(sandbox: Sandbox, tap: Tap, status: int) -> None:
+@pytest.mark.parametrize("status", CERTAIN)
+def test_a_single_rejection(sandbox: Sandbox, tap: Tap, pauses: list[float], status: int) -> None:
     """Records that arrived late are behind the cursor, and before any lookback."""
     state = tap(sandbox.config()).state
     late = {**sandbox.world.items("events")[0], "id": "late", "timestamp": BEGINNING - 9 * DAY}
@@ -273,45 +164,29 @@ def test_a_single_rejection(sandbox: Sandbox, tap: Tap, status: int) -> None:
     assert resumed_by_time(output) == 0
     cursors = [request.param("cursor") for request in sandbox.pages("events")]
     assert cursors[0] == cursors[1] == state["bookmarks"]["events"]["cursor"]
+    assert pauses == [5]
+    assert "Asking again in 5 s" in output.stderr
 
 
-def test_a_pause_before_it_is_confirmed(
-    sandbox: Sandbox, tap: Tap, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(export, "CONFIRM_AFTER", 0.6)
-    reject(sandbox, "events", times=1)
-    output = tap(sandbox.config(page_size=200))
-    first, second = sandbox.pages("events")[1:3]
-    assert 0.6 <= second.time - first.time < 5
-    assert "Asking again in 1 s" in output.stderr
+GATEWAYS = [
+    # status and body, which is no problem document
+    *((status, b"no healthy upstream") for status in (400, 401, 403, 404, 409, 410, 422, 423, 451)),
+    (404, b""),
+    (403, b"<html>403 Forbidden</html>"),
+    (401, b'{"message":"no healthy upstream"}'),
+    (410, b'["title"]'),
+    (400, b"\xff\xfe"),
+    (422, b'{"a":' + b"[" * 100_000),
+]
 
 
-def test_the_pause_is_long_enough_for_a_hiccup(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()
-    assert export.CONFIRM_AFTER >= 2
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"no healthy upstream",
-        b"",
-        b"<html>400 Bad Request</html>",
-        b'{"message":"no healthy upstream"}',
-        b'["title"]',
-        b'"title"',
-        b"\xff\xfe",
-        b'{"a":' + b"[" * 100_000,
-    ],
-    ids=lambda body: body[:20].decode(errors="replace"),
-)
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 410, 422, 423, 451])
+@pytest.mark.parametrize(("status", "body"), GATEWAYS, ids=lambda value: str(value)[:30])
 def test_a_gateway_that_answers_for_the_api(
-    sandbox: Sandbox, tap: Tap, monkeypatch: pytest.MonkeyPatch, status: int, body: bytes
+    start: Start, tap: Tap, status: int, body: bytes
 ) -> None:
-    monkeypatch.setattr("random.uniform", lambda *_: 0.0)
+    sandbox = start(visits=5)
     fault = reject(sandbox, "events", status=status, body=body, times=3)
-    output = tap(sandbox.config(page_size=200))
+    output = tap(sandbox.config(page_size=100))
     assert output.code == 0, output.stderr
     assert fault.seen == 3
     assert resumed_by_time(output) == 0
@@ -335,25 +210,21 @@ def test_a_problem_of_the_api_is_fatal_at_once(
 # When the request by time fails as well
 
 
-@pytest.mark.parametrize("which", ["page", "probe"])
+@pytest.mark.parametrize("unit", ["auto", "milliseconds"])
 @pytest.mark.parametrize(
     ("second", "says"),
-    [
-        (Fault(status=403, times=-1), "403 Forbidden, Fault: Injected."),
-        (Fault("hang", seconds=4, times=-1), "in time"),
-    ],
+    [(Fault(status=403), "403 Forbidden, Fault: Injected."), (Fault("hang", seconds=2), "in time")],
 )
 def test_both_failures_are_named(
-    sandbox: Sandbox, tap: Tap, which: str, second: Fault, says: str
+    sandbox: Sandbox, tap: Tap, unit: str, second: Fault, says: str
 ) -> None:
+    """Whether it is the question about the unit that fails, or the page."""
     state = tap(sandbox.config()).state
     reject(sandbox, "events")
     second.seen = 0
     second.when = lambda request: request.param("cursor") is None
     sandbox.faults.append(second)
-    sandbox.requests.clear()
-    unit = "auto" if which == "probe" else "milliseconds"
-    config = sandbox.config(time_unit=unit, max_retries=0, request_timeout=2.5)
+    config = sandbox.config(time_unit=unit, max_retries=0, request_timeout=1)
     output = tap(config, state=state)
     assert output.code == 1
     line = output.last_line
@@ -369,21 +240,17 @@ def test_both_failures_are_named(
     assert 0 < again.counts()["events"] < 200
 
 
-def test_a_question_about_the_unit_is_asked_twice(start: Start, tap: Tap) -> None:
-    """One bad answer would make it seconds, and the export empty."""
-    sandbox = start()
-    sandbox.faults = [Fault(status=400, when=lambda r: r.param("start") == "1420070400000")]
-    output = tap(sandbox.config(start_date="2026-01-01", end_date="2026-03-01"))
-    assert output.code == 0, output.stderr
-    for stream in STREAMS:
-        assert output.records(stream) == expected_records(sandbox.world, stream)
+# The unit of the window
 
 
-def test_a_unit_that_is_not_the_reason_of_a_rejection(start: Start, tap: Tap) -> None:
-    """As an API may that keeps records for some years only."""
-    sandbox = start()
+@pytest.mark.parametrize("times", [1, -1])
+def test_a_question_that_is_rejected(sandbox: Sandbox, tap: Tap, times: int) -> None:
+    """Once is an accident; always, as an API may that keeps records for some years only.
+
+    Taken for an answer, it would make the unit seconds, and the export empty.
+    """
     sandbox.faults = [
-        Fault(status=400, times=-1, when=lambda r: r.param("start") == "1420070400000")
+        Fault(status=400, times=times, when=lambda r: r.param("start") == "1420070400000")
     ]
     output = tap(sandbox.config(start_date="2026-01-01", end_date="2026-03-01"))
     assert output.code == 0, output.stderr

@@ -13,13 +13,11 @@ from dev.sandbox import Fault, Sandbox, Switches, World
 from dev.sandbox.world import BEGINNING, DAY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from dev.running import Output
     from dev.sandbox import Request
-
-    Tap = Callable[..., Output]
-    Start = Callable[..., Sandbox]
+    from tests.support.fixtures import Tap
 
 SMALL = ["pageOpened"]
 LARGE = ["pageOpened", "tabOpened"]
@@ -72,6 +70,12 @@ class Warehouse:
             self.records[stream] += output.records(stream)
         return output
 
+    def assert_nothing_new(self, **settings: Any) -> None:
+        """Run once more, and see each stream resume with its cursor and find nothing."""
+        output = self.run(**settings)
+        assert ANEW not in output.stderr
+        assert sum(self.last.values()) == 0
+
     def missing(
         self,
         stream: str = "events",
@@ -87,6 +91,11 @@ class Warehouse:
             if start <= record[order] < end and (types is None or record.get("eventType") in types)
         )
 
+    def assert_complete(self, **bounds: Any) -> None:
+        assert {stream: self.missing(stream, **bounds) for stream in STREAMS} == dict.fromkeys(
+            STREAMS, 0
+        )
+
 
 @pytest.fixture
 def warehouse(tap: Tap, api: Sandbox) -> Warehouse:
@@ -95,6 +104,9 @@ def warehouse(tap: Tap, api: Sandbox) -> Warehouse:
 
 def at(days: float) -> str:
     return moment(BEGINNING + int(days * DAY))
+
+
+# Narrower, or the same
 
 
 def test_narrower_resumes(warehouse: Warehouse) -> None:
@@ -108,24 +120,41 @@ def test_narrower_resumes(warehouse: Warehouse) -> None:
     assert warehouse.missing(types=SMALL, start=at(1)) == 0
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"event_types": LARGE}, {"event_types": ["tabOpened", "pageOpened", "tabOpened"]}),
+        ({"start_date": "2026-01-02"}, {"start_date": "2026-01-02T03:00:00.000+03:00"}),
+        ({"end_date": "2026-01-03T00:00:00Z"}, {"end_date": "2026-01-03"}),
+        ({"max_records": 5000}, {"lookback_hours": 1, "time_unit": "milliseconds"}),
+        ({}, {"api_key": "sandbox-key", "event_types": []}),
+    ],
+)
+def test_the_same_in_other_words(
+    warehouse: Warehouse, before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    warehouse.run(**before)
+    state = warehouse.state
+    output = warehouse.run(**after)
+    assert output.stderr.count("resumes from the cursor") == 3
+    assert sum(warehouse.last.values()) == 0
+    assert output.state == state
+
+
+# Wider
+
+
 @pytest.mark.parametrize("wider", [LARGE, None, []])
 def test_more_event_types(warehouse: Warehouse, wider: list[str] | None) -> None:
     warehouse.run(event_types=SMALL)
     warehouse.sandbox.world.visits(3)
     settings: dict[str, Any] = {} if wider is None else {"event_types": wider}
     output = warehouse.run(**settings)
-    assert output.stderr.count(ANEW) == 1  # sessions and users have no types
-    assert "| WARNING  | tap-croct" in next(x for x in output.stderr.splitlines() if ANEW in x)
+    assert [ANEW in warning for warning in output.warnings] == [True]  # the others have no types
     assert warehouse.missing(types=wider or None) == 0
-    warehouse.sandbox.world.visits(3)
-    again = warehouse.run(**settings)
-    assert ANEW not in again.stderr
-    assert warehouse.last["events"] < 200
-    assert warehouse.missing(types=wider or None) == 0
+    warehouse.assert_nothing_new(**settings)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("wider", [at(1), None])
 def test_an_earlier_start(warehouse: Warehouse, wider: str | None) -> None:
     warehouse.run(start_date=at(2))
@@ -133,14 +162,13 @@ def test_an_earlier_start(warehouse: Warehouse, wider: str | None) -> None:
     settings: dict[str, Any] = {} if wider is None else {"start_date": wider}
     output = warehouse.run(**settings)
     assert output.stderr.count(ANEW) == 3
-    for stream in STREAMS:
-        assert warehouse.missing(stream, start=wider or "") == 0
-    assert ANEW not in warehouse.run(**settings).stderr
-    assert sum(warehouse.last.values()) == 0
+    warehouse.assert_complete(start=wider or "")
+    warehouse.assert_nothing_new(**settings)
 
 
 @pytest.mark.parametrize("wider", [at(3), None])
 def test_a_later_end(warehouse: Warehouse, wider: str | None) -> None:
+    """It resumes by time, so that a record counts that arrived late for the old window."""
     warehouse.run(end_date=at(2))
     late = {**warehouse.sandbox.world.items("events")[5], "id": "late"}
     late["timestamp"] = BEGINNING + 2 * DAY - 3 * 3_600_000
@@ -148,40 +176,36 @@ def test_a_later_end(warehouse: Warehouse, wider: str | None) -> None:
     settings: dict[str, Any] = {} if wider is None else {"end_date": wider}
     output = warehouse.run(lookback_hours=4, time_unit="milliseconds", **settings)
     assert ANEW not in output.stderr
+    warehouse.assert_complete(end=wider or "~")
     for stream in STREAMS:
-        assert warehouse.missing(stream, end=wider or "~") == 0
         first = warehouse.sandbox.pages(stream)[0]
         assert first.param("cursor") is None
         assert first.param("start") == str(BEGINNING + 2 * DAY - 4 * 3_600_000)
-        assert f"{stream}: resumes by time, from {at(2 - 4 / 24)} (4 h before the old" in (
-            output.stderr
-        )
-    warehouse.run(lookback_hours=4, **settings)
-    assert sum(warehouse.last.values()) == 0
+        says = f"{stream}: resumes by time, from {at(2 - 4 / 24)} (4 h before the old"
+        assert says in output.stderr
+    warehouse.assert_nothing_new(lookback_hours=4, **settings)
 
 
 def test_a_later_end_of_an_export_that_was_cut(warehouse: Warehouse) -> None:
     """It had not come to the old end."""
     warehouse.run(end_date=at(3), page_size=20, max_records=20)
     warehouse.run(lookback_hours=0)
-    for stream in STREAMS:
-        assert warehouse.missing(stream) == 0
+    warehouse.assert_complete()
 
 
 def test_a_later_end_of_a_window_that_is_not_over(warehouse: Warehouse) -> None:
     warehouse.run(end_date="2090-01-01")
     warehouse.sandbox.world.visits(20)
     warehouse.run(end_date="2091-01-01")
-    for stream in STREAMS:
-        assert warehouse.missing(stream) == 0
+    warehouse.assert_complete()
 
 
 def test_windows_one_after_the_other(warehouse: Warehouse) -> None:
     for day in range(4):
         output = warehouse.run(start_date=at(day), end_date=at(day + 1))
         assert ANEW not in output.stderr
+    warehouse.assert_complete(end=at(4))
     for stream in STREAMS:
-        assert warehouse.missing(stream, end=at(4)) == 0
         assert max(count_by_key(stream, warehouse.records[stream]).values()) == 1
 
 
@@ -202,8 +226,10 @@ def test_an_earlier_end_and_then_none(warehouse: Warehouse) -> None:
     warehouse.sandbox.world.visits(5)
     warehouse.run(end_date=at(2))
     warehouse.run()
-    for stream in STREAMS:
-        assert warehouse.missing(stream) == 0
+    warehouse.assert_complete()
+
+
+# An export of a wider scope that is cut
 
 
 def fail_from(sandbox: Sandbox, page: int) -> None:
@@ -216,11 +242,10 @@ def fail_from(sandbox: Sandbox, page: int) -> None:
 def test_a_new_export_that_is_cut(warehouse: Warehouse, page: int) -> None:
     """It is resumed, not begun again; and not ended where the old one had come to."""
     warehouse.run(event_types=SMALL)
-    sandbox = warehouse.sandbox
-    fail_from(sandbox, page)
+    fail_from(warehouse.sandbox, page)
     assert warehouse.run(event_types=LARGE, page_size=100).code == 1
     assert warehouse.last["events"] == 100 * (page - 1)
-    sandbox.faults.clear()
+    warehouse.sandbox.faults.clear()
     output = warehouse.run(event_types=LARGE)
     assert output.stderr.count(ANEW) == (1 if page == 1 else 0)
     assert warehouse.missing(types=LARGE) == 0
@@ -243,41 +268,21 @@ def test_cut_and_rejected(warehouse: Warehouse) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("first", "second", "third"),
-    list(itertools.product([SMALL, LARGE], [LARGE, None], [SMALL, LARGE])),
+    [*itertools.product([SMALL, LARGE], [LARGE, None], [SMALL, LARGE])],
 )
 def test_cut_between_two_changes(
     warehouse: Warehouse, first: list[str], second: list[str], third: list[str]
 ) -> None:
-    sandbox = warehouse.sandbox
     warehouse.run(event_types=first)
-    sandbox.world.visits(5)
-    fail_from(sandbox, 2)
+    warehouse.sandbox.world.visits(5)
+    fail_from(warehouse.sandbox, 2)
     warehouse.run(event_types=second, page_size=100)
-    sandbox.faults.clear()
+    warehouse.sandbox.faults.clear()
     warehouse.run(event_types=third)
     assert warehouse.missing(types=third) == 0
 
 
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        ({"event_types": ["tabOpened", "pageOpened"]}, {"event_types": LARGE}),
-        ({"event_types": LARGE}, {"event_types": ["tabOpened", "pageOpened", "tabOpened"]}),
-        ({"start_date": "2026-01-02"}, {"start_date": "2026-01-02T03:00:00.000+03:00"}),
-        ({"end_date": "2026-01-03T00:00:00Z"}, {"end_date": "2026-01-03"}),
-        ({"max_records": 5000}, {"lookback_hours": 1, "time_unit": "milliseconds"}),
-        ({}, {"api_key": "sandbox-key", "event_types": []}),
-    ],
-)
-def test_the_same_in_other_words(
-    warehouse: Warehouse, before: dict[str, Any], after: dict[str, Any]
-) -> None:
-    warehouse.run(**before)
-    state = warehouse.state
-    output = warehouse.run(**after)
-    assert output.stderr.count("resumes from the cursor") == 3
-    assert sum(warehouse.last.values()) == 0
-    assert output.state == state
+# What is stored
 
 
 def test_a_state_that_does_not_say(warehouse: Warehouse) -> None:
@@ -288,19 +293,27 @@ def test_a_state_that_does_not_say(warehouse: Warehouse) -> None:
     output = warehouse.run(start_date=at(-9))
     assert output.stderr.count("resumes from the cursor") == 3
     assert sum(warehouse.last.values()) == 0
-    scope = output.state["bookmarks"]["events"]["scope"]
-    assert scope["start_date"] == at(-9)
-    assert output.stderr.count(ANEW) == 0
+    assert output.state["bookmarks"]["events"]["scope"]["start_date"] == at(-9)
     assert warehouse.run(start_date=at(-10)).stderr.count(ANEW) == 3
 
 
 def test_what_is_remembered(warehouse: Warehouse) -> None:
     warehouse.run(event_types=LARGE, start_date=at(0))
-    assert warehouse.state["bookmarks"]["events"]["scope"] == {
-        "start_date": at(0),
-        "end_date": None,
-        "event_types": LARGE,
-        "finished": False,
-    }
+    scope = warehouse.state["bookmarks"]["events"]["scope"]
+    wanted = {"start_date": at(0), "end_date": None, "event_types": LARGE, "finished": False}
+    assert {**scope, **wanted} == scope
     assert warehouse.state["bookmarks"]["users"]["scope"]["event_types"] is None
-    assert "sandbox-key" not in json.dumps(warehouse.state)
+    assert warehouse.sandbox.switches.api_key not in json.dumps(warehouse.state)
+
+
+def test_an_end_date_that_stands_for_never(sandbox: Sandbox, tap: Tap) -> None:
+    """The last microsecond of the calendar, which is past its last whole millisecond."""
+    config = sandbox.config(end_date="9999-12-31T23:59:59.999999Z")
+    output = tap(config)
+    for stream in STREAMS:
+        assert output.records(stream) == expected_records(sandbox.world, stream)
+    scope = output.state["bookmarks"]["events"]["scope"]
+    assert scope["end_date"] == "9999-12-31T23:59:59.999Z"
+    again = tap(config, state=output.state)
+    assert again.stderr.count("resumes from the cursor") == 3
+    assert again.counts() == dict.fromkeys(STREAMS, 0)

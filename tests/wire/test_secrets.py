@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import socket
-from typing import TYPE_CHECKING
+import threading
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 
@@ -11,46 +14,35 @@ from dev.running import write
 from dev.sandbox import Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from dev.running import Output
     from dev.sandbox import Sandbox
+    from tests.support.fixtures import Start, Tap
 
-    Tap = Callable[..., Output]
-    Start = Callable[..., Sandbox]
-
-KEY = "k3y-0f-th3-sh0p-7f83b165"
+KEY = 'k3y-"0f"\\the+sh/p-7f83b165'
 LEVELS = ["DEBUG", "INFO", "WARNING", "ERROR"]
+FORMS = {KEY, json.dumps(KEY)[1:-1], quote(KEY), quote(KEY, safe=""), quote(KEY, safe="").lower()}
+"""The key as it is, as it looks in JSON, and as it looks in a URL."""
 
 
-def assert_hidden(output: Output, *secrets: str) -> None:
-    for secret in (KEY, *secrets):
+def assert_hidden(output: Output) -> None:
+    for secret in (*FORMS, "7f83b165"):
         assert secret not in output.stderr
         assert secret not in output.stdout
 
 
-@pytest.mark.parametrize("where", ["root", "tap-croct", "tap-croct.events"])
-def test_wherever_a_handler_sits(
-    start: Start, tap_process: Tap, tmp_path: Path, where: str
-) -> None:
-    handler = {"class": "logging.StreamHandler", "stream": "ext://sys.stderr"}
-    logger = {"level": "DEBUG", "handlers": ["console"]}
-    config = {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "handlers": {"console": handler},
-        **({"root": logger} if where == "root" else {"loggers": {where: logger}}),
-    }
-    sandbox = start(api_key=KEY)
-    sandbox.faults = [Fault(status=503, body=f'{{"title":"No room for {KEY}"}}'.encode())]
-    output = tap_process(
-        sandbox.config(max_records=1),
-        SINGER_SDK_LOG_CONFIG=write(tmp_path / "logging.json", config),
-    )
-    assert output.code == 0
-    assert "No room for ***" in output.stderr
-    assert_hidden(output)
+def answers(title: str) -> list[Fault]:
+    """Return answers that quote the key, each for all requests."""
+    body = json.dumps({"title": title}).encode()
+    location = {"Location": f"https://x.example/?key={quote(KEY)}"}
+    return [
+        Fault(status=401, times=-1, body=body),
+        Fault(status=503, times=-1, body=body),
+        Fault(status=302, times=-1, headers=location),
+        Fault("reset", times=-1),
+        Fault(status=200, times=-1, body=b'{"items":5}'),
+    ]
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -64,38 +56,65 @@ class TestLogs:
         assert sandbox.requests[0].headers["x-api-key"] == KEY
         assert_hidden(output)
 
-    @pytest.mark.slow
-    @pytest.mark.parametrize(
-        "fault",
-        [
-            Fault(status=401, times=-1, body=f'{{"title":"The key {KEY} is unknown"}}'.encode()),
-            Fault(status=503, times=-1, body=f'{{"title":"No room for {KEY}"}}'.encode()),
-            Fault(status=302, times=-1, headers={"Location": f"https://x.example/?key={KEY}"}),
-            Fault("reset", times=-1),
-            Fault(status=200, times=-1, body=b'{"items":5}'),
-        ],
-        ids=["401", "503", "302", "reset", "200"],
-    )
-    def test_an_answer_that_quotes_it(
-        self, start: Start, tap: Tap, level: str, fault: Fault
-    ) -> None:
-        sandbox = start(api_key=KEY)
-        sandbox.faults = [fault]
-        output = tap(sandbox.config(max_retries=1), TAP_CROCT_LOGLEVEL=level)
-        assert output.code == 1
-        assert_hidden(output)
-        assert ("Traceback" in output.stderr) is (level == "DEBUG")
+    def test_an_answer_that_quotes_it(self, start: Start, tap: Tap, level: str) -> None:
+        sandbox = start(visits=1, api_key=KEY)
+        for fault in answers(f"It is <{'> or <'.join(FORMS)}>"):
+            sandbox.faults = [fault]
+            output = tap(sandbox.config(max_retries=1), TAP_CROCT_LOGLEVEL=level)
+            assert output.code == 1
+            assert_hidden(output)
+            assert ("Traceback" in output.stderr) is (level == "DEBUG")
+            if fault.body is not None and fault.status != 200:
+                assert "<***> or <***>" in output.last_line
 
-    @pytest.mark.parametrize("key", [f"{KEY}\n", f"{KEY}\r\nX: 1", [KEY], {"k": KEY}, f"{KEY}é"])
-    @pytest.mark.parametrize("option", [None, "--test", "--discover"])
-    def test_a_malformed_key(
-        self, sandbox: Sandbox, tap: Tap, level: str, key: object, option: str | None
-    ) -> None:
-        options = [option] if option else []
-        output = tap(sandbox.config(api_key=key), *options, TAP_CROCT_LOGLEVEL=level)
-        assert output.code == (0 if option == "--discover" else 1)
+
+@pytest.mark.parametrize("key", [f"{KEY}\n", f"{KEY}\r\nX: 1", [KEY], {"k": KEY}, f"{KEY}é"])
+def test_a_malformed_key(sandbox: Sandbox, tap: Tap, key: object) -> None:
+    for options in ([], ["--test"], ["--discover"]):
+        output = tap(sandbox.config(api_key=key), *options, TAP_CROCT_LOGLEVEL="DEBUG")
+        assert output.code == (0 if options == ["--discover"] else 1)
         assert_hidden(output)
-        assert sandbox.requests == []
+    assert sandbox.requests == []
+
+
+def test_it_is_redacted_before_a_text_is_cut(start: Start, tap: Tap) -> None:
+    sandbox = start(visits=1, api_key=KEY)
+    for before in range(300 - len(KEY), 301, 7):
+        body = json.dumps({"title": "x" * before + KEY + "and more" * 99}).encode()
+        sandbox.faults = [Fault(status=401, body=body)]
+        output = tap(sandbox.config())
+        assert_hidden(output)
+        assert KEY[:3] not in output.stderr
+
+
+def test_what_is_too_short_to_be_a_secret(start: Start, tap: Tap) -> None:
+    assert "Check `api_key`" in tap(start(visits=1).config(api_key="key")).last_line
+
+
+HANDLER = {"class": "logging.StreamHandler", "stream": "ext://sys.stderr"}
+
+
+@pytest.mark.parametrize("where", ["root", "tap-croct", "tap-croct.events", "structured"])
+def test_wherever_a_handler_sits(start: Start, tap: Tap, tmp_path: Path, where: str) -> None:
+    """Also with the formatter that Meltano sets up."""
+    handler: dict[str, Any] = {**HANDLER, "formatter": "json"} if where == "structured" else HANDLER
+    logger = {"level": "DEBUG", "handlers": ["console"]}
+    config = {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"json": {"()": "singer_sdk.logging.StructuredFormatter"}},
+        "handlers": {"console": handler},
+        **({"loggers": {where: logger}} if where.startswith("tap") else {"root": logger}),
+    }
+    sandbox = start(api_key=KEY)
+    sandbox.faults = [Fault(status=503, body=json.dumps({"title": f"For {KEY}\x1b"}).encode())]
+    output = tap(
+        sandbox.config(max_records=1),
+        SINGER_SDK_LOG_CONFIG=write(tmp_path / "logging.json", config),
+    )
+    assert output.code == 0
+    assert r"For ***\x1b" in output.stderr.replace("\\\\", "\\")
+    assert_hidden(output)
 
 
 @pytest.mark.parametrize("form", ["text", "json", "markdown"])
@@ -107,70 +126,46 @@ def test_about(tap: Tap, form: str) -> None:
     assert_hidden(output)
 
 
-def test_a_configuration_that_is_no_object(tmp_path: Path, tap: Tap) -> None:
-    for content in (f'["{KEY}"]', f'"{KEY}"', f'{{"api_key": "{KEY}"', f"{{'api_key': '{KEY}'}}"):
-        write(tmp_path / "broken.json", content)
-        output = tap(None, "--config", "broken.json", TAP_CROCT_LOGLEVEL="DEBUG")
-        assert output.code == 2
-        assert_hidden(output)
+# It never leaves for another host, nor unencrypted
 
 
-def test_structured_logs(start: Start, tap_process: Tap, tmp_path: Path) -> None:
-    """As Meltano sets them up."""
-    formatter = {"()": "singer_sdk.logging.StructuredFormatter"}
-    handler = {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"}
-    config = {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "formatters": {"json": formatter},
-        "handlers": {"console": handler},
-        "root": {"level": "DEBUG", "handlers": ["console"]},
-    }
-    sandbox = start(api_key=KEY)
-    sandbox.faults = [Fault(status=401, body=f'{{"title":"{KEY}?"}}'.encode())]
-    output = tap_process(
-        sandbox.config(),
-        SINGER_SDK_LOG_CONFIG=write(tmp_path / "logging.json", config),
-        TAP_CROCT_LOGLEVEL="DEBUG",
-    )
-    assert output.code == 1
-    assert '"level":"error"' in output.stderr
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_no_proxy_gets_a_request_to_this_machine(
+    sandbox: Sandbox, start: Start, tap: Tap, name: str
+) -> None:
+    proxy = start(visits=1)
+    url = sandbox.url.replace("http:", "HTTP:")  # in capitals as well
+    output = tap(sandbox.config(api_url=url), **{name: proxy.url.removesuffix("/export")})
+    assert output.code == 0, output.stderr
+    assert proxy.requests == []
+    assert len(sandbox.requests) == 6
+
+
+def test_a_proxy_gets_what_leaves_this_machine(tap: Tap, sandbox: Sandbox) -> None:
+    config = {"api_key": KEY, "api_url": "HTTPS://croct.example", "max_retries": 0}
+    output = tap(config, HTTPS_PROXY=sandbox.url.removesuffix("/export"), NO_PROXY="")
+    assert "to croct.example through the proxy of the environment failed" in output.last_line
     assert_hidden(output)
 
 
-class TestTravel:
-    """It never leaves for another host, nor unencrypted."""
+def test_an_encrypted_connection_or_none(tap: Tap) -> None:
+    """What answers in plain text gets no request, and so no key."""
+    seen: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(20)
 
-    @pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
-    def test_no_proxy_gets_a_request_to_this_machine(
-        self, sandbox: Sandbox, start: Start, tap: Tap, name: str
-    ) -> None:
-        proxy = start(visits=1)
-        output = tap(sandbox.config(), **{name: proxy.url.removesuffix("/export")})
-        assert output.code == 0, output.stderr
-        assert proxy.requests == []
-        assert len(sandbox.requests) == 6
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                seen.append(connection.recv(65536))
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
-    def test_an_encrypted_connection_or_none(self, tap: Tap) -> None:
-        """What answers in plain text gets no request, and so no key."""
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            server.settimeout(20)
-            url = f"https://127.0.0.1:{server.getsockname()[1]}"
-            import threading
-
-            seen: list[bytes] = []
-
-            def answer() -> None:
-                connection, _ = server.accept()
-                with connection:
-                    seen.append(connection.recv(65536))
-                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-
-            thread = threading.Thread(target=answer)
-            thread.start()
-            output = tap({"api_key": KEY, "api_url": url, "max_retries": 0})
-            thread.join()
-        assert output.code == 1
-        assert "events: no secure connection to 127.0.0.1:" in output.last_line
-        assert KEY.encode() not in seen[0]
-        assert_hidden(output)
+        thread = threading.Thread(target=answer)
+        thread.start()
+        url = f"https://127.0.0.1:{server.getsockname()[1]}"
+        output = tap({"api_key": KEY, "api_url": url, "max_retries": 0})
+        thread.join()
+    assert output.code == 1
+    assert "events: no secure connection to 127.0.0.1:" in output.last_line
+    assert KEY.encode() not in seen[0]
+    assert_hidden(output)

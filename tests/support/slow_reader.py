@@ -1,0 +1,34 @@
+"""Reading what a process writes as a slow target does."""
+
+from __future__ import annotations
+
+import io
+import threading
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator
+
+_NEVER = threading.Event()
+
+
+def lines_of(process: subprocess.Popen[bytes], *, pause: float, every: int = 1) -> Iterator[bytes]:
+    """Yield the lines that a process writes, as they come, until it ends well.
+
+    Args:
+        process: A process with pipes for its output.
+        pause: Seconds to wait now and then, in which the pipe fills up.
+        every: How many records to read before each pause.
+
+    Raises:
+        AssertionError: If its exit code is not 0.
+    """
+    records = 0
+    with io.BufferedReader(cast("io.RawIOBase", process.stdout), 8192) as reader:
+        for line in reader:
+            yield line
+            records += line.startswith(b'{"type":"RECORD"')
+            if records % every == 0:
+                _NEVER.wait(pause)
+    assert process.wait(timeout=30) == 0
