@@ -35,7 +35,8 @@ _MISLEADING = (
     "Skipping parse of env var settings",  # they are read before the SDK would
     "Selection metadata omitted",  # one line for each property and page
 )
-_secrets: dict[str, re.Pattern[str]] = {}
+_ESCAPE = re.compile("%[0-9A-F]{2}")
+_secrets: set[str] = set()
 
 
 # Secrets
@@ -49,11 +50,9 @@ def redact(secret: str) -> None:
             than four characters is not removed.
     """
     if len(secret) >= _SHORTEST:
-        forms = {secret, json.dumps(secret)[1:-1], quote(secret), quote_plus(secret)}
-        forms.add(quote(secret, safe=""))
-        # A short form may be part of a long one.
-        pattern = "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True))
-        _secrets[secret] = re.compile(pattern, re.IGNORECASE)
+        urls = {quote(secret), quote(secret, safe=""), quote_plus(secret)}
+        lower = {_ESCAPE.sub(lambda found: found[0].lower(), form) for form in urls}
+        _secrets.update({secret, json.dumps(secret)[1:-1]} | urls | lower)
 
 
 def redacted(text: str) -> str:
@@ -62,8 +61,8 @@ def redacted(text: str) -> str:
     Args:
         text: A text that was not cut: half a key would not be recognized.
     """
-    for pattern in _secrets.values():
-        text = pattern.sub("***", text)
+    for secret in sorted(_secrets, key=len, reverse=True):  # a short form may be part of a long one
+        text = text.replace(secret, "***")
     return text
 
 
