@@ -105,11 +105,11 @@ def test_cron_without_meltano(start: Start, tmp_path: Path, warehouse: Postgres)
     assert json.loads(before)["bookmarks"]["users"]["cursor"]
 
     sandbox.world.visits(5)
-    sandbox.switches.api_key = "another"
+    key, sandbox.switches.api_key = sandbox.switches.api_key, "another"
     _, output = finish(shell(command, Path("/"), {}))
     assert "events: 401 Unauthorized" in output
     assert state.read_text() == before
-    sandbox.switches.api_key = "sandbox-key"
+    sandbox.switches.api_key = key
     nowhere = {"sqlalchemy_url": "postgresql+psycopg://nobody@127.0.0.1:1/nothing"}
     write(tmp_path / "target.json", nowhere)
     _, output = finish(shell(command, Path("/"), {}))

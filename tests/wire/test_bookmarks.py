@@ -107,7 +107,7 @@ def test_what_is_sent_with_every_page(sandbox: Sandbox, tap: Tap) -> None:
         assert request.param("end") == str(BEGINNING + 11 * 3_600_000)
         types = ["tabOpened", "pageOpened"] if request.stream == "events" else None
         assert request.params.get("events") == types
-        assert request.headers["x-api-key"] == "sandbox-key"
+        assert request.headers["x-api-key"] == sandbox.switches.api_key
         assert request.headers["accept"] == "application/json"
         assert request.headers["user-agent"] == "night shift"
     assert {event["eventType"] for event in output.records("events")} == {"tabOpened", "pageOpened"}

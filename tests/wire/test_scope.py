@@ -304,7 +304,7 @@ def test_what_is_remembered(warehouse: Warehouse) -> None:
         "application": "example-outfitters/shop/web-shop",
     }
     assert warehouse.state["bookmarks"]["users"]["scope"]["event_types"] is None
-    assert "sandbox-key" not in json.dumps(warehouse.state)
+    assert warehouse.sandbox.switches.api_key not in json.dumps(warehouse.state)
 
 
 def test_another_application(sandbox: Sandbox, tap: Tap, monkeypatch: pytest.MonkeyPatch) -> None:
