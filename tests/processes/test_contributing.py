@@ -48,17 +48,21 @@ def test_the_second_terminal(start: Callable[..., Sandbox], tmp_path: Path) -> N
     assert len(sandbox.world.items("sessions")) == before + 50
 
 
-def test_make_clean_leaves_no_folder_behind(tmp_path: Path) -> None:
-    """What README and docs have you make is in `.gitignore`; keys and states stay."""
+def test_make_clean_removes_only_what_make_installed(tmp_path: Path) -> None:
+    """Warehouses, their states, and what the docs have people install stay, and are named."""
     shutil.copy(ROOT / "Makefile", tmp_path)
     ignored = (ROOT / ".gitignore").read_text().splitlines()
     folders = {f.strip("/").replace("*", "any") for f in ignored if f.endswith("/")}
-    caches = {f for f in folders if "cache" in f or "egg" in f or f == ".hypothesis"}
-    assert {"output", "with-duckdb", "target", "target-any", ".venv"} <= folders - caches
-    for folder in folders - caches:
+    assert {"output", ".meltano", "target", ".venv", ".tools"} <= folders
+    for folder in folders:
         (tmp_path / folder).mkdir()
-    files = {".env", "config.json", "state.json"}
-    for file in files:
+    for made in ("demo", "mine"):
+        (tmp_path / "output" / made).mkdir()
+    for file in (".env", "config.json", "state.json", "output/warehouse.duckdb"):
         (tmp_path / file).touch()
-    subprocess.run(["make", "clean"], cwd=tmp_path, check=True, capture_output=True)
-    assert {path.name for path in tmp_path.iterdir()} == {"Makefile", *files}
+    before = {path.relative_to(tmp_path) for path in tmp_path.rglob("*")}
+    done = subprocess.run(["make", "clean"], cwd=tmp_path, check=True, stdout=subprocess.PIPE)
+    after = {path.relative_to(tmp_path) for path in tmp_path.rglob("*")}
+    assert {str(path) for path in before - after} == {".venv", ".tools", "output/demo"}
+    left = re.findall(r"(?m)^Left: (.+)$", done.stdout.decode())
+    assert {".meltano", "output/mine", "output/warehouse.duckdb", "target"} <= set(left)
