@@ -63,7 +63,8 @@ def ways(folder: Path, url: str, key: str) -> list[Way]:
     pipe = f"{TAP} --config config.json | target-duckdb --config target.json > states.jsonl"
     script = str(Path(__file__).parent / "dlt_pipeline.py")
     return [
-        Way("docs/duckdb/nightly.sh", [str(ROOT / "docs/duckdb/nightly.sh")],
+        Way("tap-croct \\| bin/load-duckdb.sh",
+            [str(ROOT / "bin/nightly.sh"), str(ROOT / "bin/load-duckdb.sh")],
             environment("duckdb"), "warehouse.duckdb"),
         Way("tap-croct \\| target-duckdb", ["bash", "-o", "pipefail", "-c", pipe],
             environment("target-duckdb"), "target.duckdb"),

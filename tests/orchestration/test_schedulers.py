@@ -93,7 +93,7 @@ def test_two_runs_of_meltano_at_once(
 def test_cron_without_meltano(start: Start, tmp_path: Path, warehouse: Postgres) -> None:
     """Two runs at once, a wrong key and a target that fails: the state stays whole."""
     sandbox = start(visits=20, latency=0.5)
-    shutil.copy(ROOT / "docs" / "nightly.sh", tmp_path)
+    shutil.copy(ROOT / "bin" / "nightly.sh", tmp_path)
     write(tmp_path / "config.json", sandbox.config(max_retries=0))
     write(tmp_path / "target.json", warehouse.target_config)
     state = tmp_path / "state.json"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dev.sandbox import Sandbox
     from tests.support.documents import Step
 
-_COPIED = ("README.md", "docs", "meltano.yml", "pyproject.toml", "sample_config.json")
+_COPIED = ("README.md", "bin", "docs", "meltano.yml", "pyproject.toml", "sample_config.json")
 _TROUBLE = (AssertionError, SyntaxError, ValueError, yaml.YAMLError, subprocess.TimeoutExpired)
 _SHELL = """
 set -e -o pipefail
