@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dev.bench import measuring, quote
+from dev.bench import measuring
 from dev.bench.pages import PAGE
 from dev.bench.ways import WAYS, Sizes, measured
 from dev.environments import ROOT
@@ -197,7 +197,7 @@ def main() -> None:
     parser.add_argument(
         "--write",
         action="store_true",
-        help=f"put the tables into {PAGE_WITH_TABLE.name} and README.md, too",
+        help=f"put the tables into {PAGE_WITH_TABLE.name}, too",
     )
     options = parser.parse_args()
     sizes = Sizes(options.records, options.runs, options.template_runs, options.target_records)
@@ -206,7 +206,6 @@ def main() -> None:
     if options.write:
         page = PAGE_WITH_TABLE.read_text(encoding="utf-8")
         PAGE_WITH_TABLE.write_text(filled(page, text), encoding="utf-8")
-        quote.update()
 
 
 if __name__ == "__main__":

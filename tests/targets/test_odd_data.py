@@ -84,7 +84,7 @@ def test_postgres(sandbox: Sandbox, tmp_path: Path, database: Postgres) -> None:
 @pytest.mark.xdist_group("postgres")
 def test_nul_in_postgres(sandbox: Sandbox, tmp_path: Path, database: Postgres) -> None:
     """It stops PostgreSQL, also with the target's own switch, but not with the tap's."""
-    page = (ROOT / "docs" / "postgresql.md").read_text()
+    page = (ROOT / "docs" / "targets.md").read_text()
     odd.add(sandbox.world, nul=True)
     messages = run_tap(tmp_path, sandbox.config()).stdout
     for switch, error in ((False, TEXT_ERROR), (True, JSON_ERROR)):
