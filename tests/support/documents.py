@@ -66,7 +66,7 @@ def table(page: str, heading: str) -> list[dict[str, str]]:
         heading: The heading, without its `#`.
     """
     _, _, below = (ROOT / page).read_text().partition(f"# {heading}\n")
-    (lines,) = re.findall(r"\A\n(?:[^|#].*\n|\n)*((?:\|.*\n)+)", below)
+    (lines,) = re.findall(r"\A\n(?:[^|#\n].*\n|\n)*((?:\|.*\n)+)", below)
     head, _, *rows = [
         [cell.strip() for cell in line.strip("|").split("|")] for line in lines.splitlines()
     ]

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
-from dev.environments import ROOT
+from dev.environments import REQUIREMENTS, ROOT
 from dev.expected import KEYS, STREAMS, expected_records
 from dev.sandbox import World
+from tests.support.documents import table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,6 +120,24 @@ def test_tests_that_are_named_exist() -> None:
     names = re.findall(r"`(tests/[\w/]+\.py)`", (ROOT / "docs" / "reliability.md").read_text())
     assert len(names) > 5
     assert [name for name in names if not (ROOT / name).exists()] == []
+
+
+# Versions
+
+
+def test_the_targets_are_those_that_tests_load() -> None:
+    pins = {
+        line
+        for file in REQUIREMENTS.glob("*.txt")
+        for line in file.read_text().splitlines()
+        if "==" in line
+    }
+    tried = {
+        "==".join(row["package"].split("` ")).strip("`")
+        for row in table("docs/targets.md", "Targets")
+    }
+    assert len(tried) == 7
+    assert tried <= pins
 
 
 # Sample rows
