@@ -1,4 +1,4 @@
-# `make` installs into .venv, .tools and .meltano; `make clean` removes that, and what the README has you make.
+# `make` installs into .venv, .tools and .meltano (Meltano's plugins).
 PYTHON ?= python3
 # More than the machine's cores: many tests wait.
 WORKERS ?= 3
@@ -62,8 +62,10 @@ dictionary: $(VENV)/ready  ## Write docs/streams.md from the schemas
 plugin: $(VENV)/ready  ## Write Meltano's plugin definition from meltano.yml
 	$(BIN)/python -m dev.plugin
 
-clean:  ## Remove what was installed, and the README's folders with their warehouses
-	rm -rf .venv .tools .meltano output with-duckdb with-target target target-* airflow-venv build dist
+clean:  ## Remove what `make` installed and output/demo; name what may be yours
+	rm -rf .venv .tools output/demo
+	@for left in .meltano output/* venv target target-* with-* airflow-venv build dist; do \
+		if [ -e "$$left" ]; then echo "Left: $$left"; fi; done
 
 $(VENV)/ready: pyproject.toml dev/requirements/tap.txt
 	@echo "Installing into $(VENV) …"

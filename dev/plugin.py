@@ -13,9 +13,9 @@ from dev.environments import ROOT
 DEFINITION = ROOT / "plugins" / "extractors" / "tap-croct.yml"
 
 _HEAD = """\
-# Generated from meltano.yml by `make plugin`. For a Meltano project of your own, beside a clone of this:
+# Generated from meltano.yml by `make plugin`. For a Meltano project next to a clone of this repository:
 #   meltano add --from-ref ../tap-croct/plugins/extractors/tap-croct.yml tap-croct
-# Where the clone is elsewhere, change `pip_url`: to its path, or to `git+` and the repository's URL.
+# If the clone is somewhere else, change `pip_url` to its path.
 """
 
 

@@ -1,7 +1,7 @@
 """Checks before a release, and its notes: `python -m dev.release v1.2.3` prints them.
 
-The tag, the version in `pyproject.toml` and the changelog have to agree, and no placeholder may be left
-in what is published.
+The tag, the version in `pyproject.toml` and the changelog have to agree, and `[project.urls]` has to say
+where the repository is.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).parent.parent
-PLACEHOLDER = "github.com/OWNER/"
+URLS = ("Homepage", "Documentation", "Changelog", "Issues", "Source")
+"""What `[project.urls]` has to hold."""
 
 
 class ReleaseError(Exception):
@@ -34,7 +35,7 @@ def notes(tag: str, root: Path = ROOT) -> str:
         The version's section of `CHANGELOG.md`, as Markdown, without its heading.
 
     Raises:
-        ReleaseError: If tag, version and changelog do not agree, or a placeholder is left.
+        ReleaseError: If tag, version and changelog do not agree, or a URL is missing.
     """
     text = (root / "pyproject.toml").read_text(encoding="utf-8")
     project = tomllib.loads(text)["project"]
@@ -42,8 +43,8 @@ def notes(tag: str, root: Path = ROOT) -> str:
     if tag != f"v{version}":
         message = f"The tag is {tag}, but the version in pyproject.toml is {version}"
         raise ReleaseError(message)
-    if any(PLACEHOLDER in url for url in project["urls"].values()):
-        message = "Replace OWNER in [project.urls] of pyproject.toml by the repository's account"
+    if missing := [name for name in URLS if name not in project.get("urls", {})]:
+        message = f"[project.urls] in pyproject.toml lacks {', '.join(missing)}"
         raise ReleaseError(message)
     changelog = (root / "CHANGELOG.md").read_text(encoding="utf-8")
     pattern = rf"^## {re.escape(version)} \(\d{{4}}-\d\d-\d\d\)\n(.*?)(?=^## |\Z)"

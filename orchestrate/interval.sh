@@ -3,10 +3,9 @@
 #
 #     orchestrate/interval.sh 2026-01-01 2026-02-01
 #
-# The first date (or date-time) is inclusive, the second exclusive. No state is read and none is
-# kept: to load an interval again, run it again. Any number of intervals can run side by side,
-# each in a temporary folder of its own; the plugins are those that `meltano install` has put into
-# the project.
+# The first date (or date-time) is inclusive, the second exclusive. No state is read or kept: to load
+# an interval again, run it again. Any number of intervals can run at the same time, each in a temporary
+# folder; run `meltano install` in the project before.
 #
 #     CROCT_TARGET    loader to run (default: target-postgres)
 #     CROCT_MELTANO   Meltano's program (default: meltano)

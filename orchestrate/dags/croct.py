@@ -1,15 +1,15 @@
-"""`croct`, the incremental pipeline of every night, and `croct_history`, the first export.
+"""`croct`, the nightly pipeline, and `croct_history`, the first export.
 
-Airflow variables, each of which can also be set in the environment (`AIRFLOW_VAR_CROCT_TARGET`):
+Airflow variables, which can also be set in the environment (`AIRFLOW_VAR_CROCT_TARGET`):
 
     croct_target            loader that Meltano runs (target-postgres)
-    croct_schedule          when the nightly pipeline runs, as cron has it, in UTC (0 2 * * *)
+    croct_schedule          when the nightly pipeline runs, as a cron expression in UTC (0 2 * * *)
     croct_history_interval  length of an interval of the history: day, week or month (month)
-    croct_project           folder of the Meltano project (the one that this file is in)
+    croct_project           folder of the Meltano project (the one with this file)
     croct_meltano           Meltano's program (meltano)
     croct_retries           how many times a failed task is retried (5)
     croct_retry_seconds     pause before the first retry; it doubles with each (60)
-    croct_timeout_hours     after which a task that hangs is stopped, and tried again (24)
+    croct_timeout_hours     after which a task that hangs is stopped and retried (24)
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from airflow.sdk import DAG, BaseOperator, CronDataIntervalTimetable, Variable
 from airflow.sdk.exceptions import AirflowException
+from typing_extensions import override
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,15 +59,16 @@ class Pipeline(BaseOperator):
         self.env = {"CROCT_TARGET": TARGET, "CROCT_MELTANO": MELTANO}
         self.process: subprocess.Popen[str] | None = None
 
-    def execute(self, context: Context) -> None:  # noqa: ARG002
-        """Run the command to its end.
+    @override
+    def execute(self, context: Context) -> None:
+        """Run the command, and wait for its end.
 
         Raises:
             AirflowException: If it fails, with the line of its output that says why.
         """
         # Colours and other formats would hide who wrote a line.
         env = {**os.environ, **self.env, "MELTANO_CLI_LOG_FORMAT": "uncolored"}
-        self.process = subprocess.Popen(  # noqa: S603
+        self.process = subprocess.Popen(  # noqa: S603  the command is the DAG's, and no shell reads it
             self.command,
             cwd=self.project,
             env={**env, "MELTANO_PROJECT_ROOT": self.project},
@@ -89,13 +91,14 @@ class Pipeline(BaseOperator):
         """Return the line that says why a command failed: the tap's, the target's, or the last."""
         patterns = [self.tap_error, self.any_error]
         if any(line.endswith("Loader failed") for line in lines):
-            patterns.reverse()  # what the tap says of a target that is gone is not the cause
+            patterns.reverse()  # the tap only says that the target has gone
         for pattern in patterns:
             for line in reversed(lines):
                 if found := pattern.search(line):
                     return found[1]
         return lines[-1] if lines else "No output"
 
+    @override
     def on_kill(self) -> None:
         """Stop tap and target; the next run resumes after the last state that was stored."""
         if self.process:
@@ -136,7 +139,7 @@ with DAG(
     schedule=CronDataIntervalTimetable(
         INTERVALS[variable("croct_history_interval", "month")], timezone="UTC"
     ),
-    # Nothing is ever scheduled, and nothing triggered by hand: only backfills make runs.
+    # Only backfills make runs: nothing is scheduled or triggered by hand.
     start_date=datetime(2999, 1, 1, tzinfo=timezone.utc),
     catchup=False,
     allowed_run_types=["scheduled", "backfill"],

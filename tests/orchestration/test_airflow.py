@@ -204,7 +204,7 @@ def test_history_and_nights(
 
 def test_the_page_installs_and_starts_what_was_tested() -> None:
     """`Airflow` in `dev/airflow.py` runs the commands that the page shows, on other addresses."""
-    page = "docs/scheduling.md"
+    page = "docs/airflow.md"
     install = block(page, "bash", "airflow-venv")
     pinned = (REQUIREMENTS / "airflow.txt").read_text().splitlines()
     (version,) = [line for line in pinned if line.startswith("apache-airflow==")]

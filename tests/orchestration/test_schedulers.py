@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,13 +15,13 @@ import yaml
 from check_jsonschema import main as check_jsonschema  # type: ignore[import-untyped]
 from click.testing import CliRunner
 
+from dev.comparison import postgres_differences
 from dev.environments import ROOT, environment
 from dev.expected import STREAMS
 from dev.processes import wait_until
 from dev.running import write
 from dev.sandbox import Fault
 from dev.sandbox.world import BEGINNING, DAY
-from dev.warehouse import postgres_differences
 from tests.orchestration.pages import block
 from tests.orchestration.shells import finish, shell
 
@@ -45,12 +46,26 @@ def same(database: Postgres, sandbox: Sandbox) -> None:
         assert postgres_differences(database, sandbox.world, stream) == []
 
 
-def crontab(containing: str, folder: Path) -> str:
-    """Return what cron runs, for a pipeline in a folder."""
-    line = block(PAGE, "crontab", containing).strip()
-    assert "\n" not in line
-    assert line.startswith("15 2 * * * ")
-    return line.removeprefix("15 2 * * * ").replace("/srv/croct", str(folder))
+def crontab(containing: str, folder: Path, **programs: Path) -> subprocess.Popen[str]:
+    """Run what the page's crontab has, as cron does: with hardly any environment.
+
+    Args:
+        containing: A part of the job's line.
+        folder: The pipeline's folder, in place of `/srv/croct`.
+        programs: Folders of programs, by the name of the environment that the page has for them.
+    """
+    for name, installed in programs.items():
+        if not (folder / name).exists():
+            (folder / name).mkdir()
+            (folder / name / "bin").symlink_to(installed)
+    path, job = block(PAGE, "crontab", containing).replace("/srv/croct", str(folder)).splitlines()
+    assert job.startswith("15 2 * * * ")
+    return subprocess.Popen(
+        ["/bin/sh", "-c", job.removeprefix("15 2 * * * ")],
+        cwd="/",
+        env={"SHELL": "/bin/sh", "PATH": path.removeprefix("PATH="), "HOME": str(folder)},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+    )  # fmt: skip
 
 
 STILL_RUNNING = "croct: the last run is still running\n"
@@ -60,14 +75,19 @@ def test_cron_with_meltano(start: Start, new_project: NewProject, warehouse: Pos
     """Two runs at once: the lock lets one through; a failure is what the job prints."""
     sandbox = start(visits=20, latency=0.5)
     project = new_project(sandbox)
-    command = crontab("meltano run", project.folder)
-    both = [shell(command, project.folder, project.variables) for _ in range(2)]
+    variables = "".join(f"{name}='{value}'\n" for name, value in project.variables.items())
+    (project.folder / ".env").write_text(variables)
+
+    def night() -> subprocess.Popen[str]:
+        return crontab("meltano run", project.folder, meltano=environment("meltano"))
+
+    both = [night() for _ in range(2)]
     assert sorted(map(finish, both)) == [(0, ""), (0, STILL_RUNNING)]
     requests = len(sandbox.pages("events"))
     same(warehouse, sandbox)
 
     sandbox.switches.api_key = "another"
-    _, output = finish(shell(command, project.folder, project.variables))
+    _, output = finish(night())
     assert "events: 401 Unauthorized" in output
     assert len(sandbox.pages("events")) == requests + 1
 
@@ -93,12 +113,16 @@ def test_two_runs_of_meltano_at_once(
 def test_cron_without_meltano(start: Start, tmp_path: Path, warehouse: Postgres) -> None:
     """Two runs at once, a wrong key and a target that fails: the state stays whole."""
     sandbox = start(visits=20, latency=0.5)
-    shutil.copy(ROOT / "docs" / "nightly.sh", tmp_path)
+    shutil.copy(ROOT / "bin" / "nightly.sh", tmp_path)
     write(tmp_path / "config.json", sandbox.config(max_retries=0))
     write(tmp_path / "target.json", warehouse.target_config)
     state = tmp_path / "state.json"
-    command = crontab("nightly.sh", tmp_path)
-    both = [shell(command, Path("/"), {}) for _ in range(2)]
+    tap = Path(sys.executable).parent
+
+    def night() -> subprocess.Popen[str]:
+        return crontab("nightly.sh", tmp_path, venv=tap, target=environment("target-postgres"))
+
+    both = [night() for _ in range(2)]
     assert sorted(map(finish, both)) == [(0, ""), (0, STILL_RUNNING)]
     same(warehouse, sandbox)
     before = state.read_text()
@@ -106,19 +130,19 @@ def test_cron_without_meltano(start: Start, tmp_path: Path, warehouse: Postgres)
 
     sandbox.world.visits(5)
     key, sandbox.switches.api_key = sandbox.switches.api_key, "another"
-    _, output = finish(shell(command, Path("/"), {}))
+    _, output = finish(night())
     assert "events: 401 Unauthorized" in output
     assert state.read_text() == before
     sandbox.switches.api_key = key
     nowhere = {"sqlalchemy_url": "postgresql+psycopg://nobody@127.0.0.1:1/nothing"}
     write(tmp_path / "target.json", nowhere)
-    _, output = finish(shell(command, Path("/"), {}))
+    _, output = finish(night())
     assert "connection" in output
     assert state.read_text() == before
 
     write(tmp_path / "target.json", warehouse.target_config)
     sandbox.requests.clear()
-    assert finish(shell(command, Path("/"), {})) == (0, "")
+    assert finish(night()) == (0, "")
     same(warehouse, sandbox)
     assert all(request.param("cursor") for request in sandbox.requests)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -13,12 +14,13 @@ from dev.environments import ROOT
 from dev.running import clean_environment
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-    from tests.support.fixtures import Start
+    from dev.sandbox import Sandbox
 
 
-def test_the_second_terminal(start: Start, tmp_path: Path) -> None:
+def test_the_second_terminal(start: Callable[..., Sandbox], tmp_path: Path) -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text()
     (commands,) = re.findall(r"```bash\n(export TAP_CROCT_API_URL=.+?)```", text, re.DOTALL)
     sandbox = start(visits=10)
@@ -44,3 +46,23 @@ def test_the_second_terminal(start: Start, tmp_path: Path) -> None:
     records = [line for line in lines if line["type"] == "RECORD"]
     assert sum(record["stream"] == "sessions" for record in records) == 50
     assert len(sandbox.world.items("sessions")) == before + 50
+
+
+def test_make_clean_removes_only_what_make_installed(tmp_path: Path) -> None:
+    """Warehouses, their states, and what the docs have people install stay, and are named."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    ignored = (ROOT / ".gitignore").read_text().splitlines()
+    folders = {f.strip("/").replace("*", "any") for f in ignored if f.endswith("/")}
+    assert {"output", ".meltano", "target", ".venv", ".tools"} <= folders
+    for folder in folders:
+        (tmp_path / folder).mkdir()
+    for made in ("demo", "mine"):
+        (tmp_path / "output" / made).mkdir()
+    for file in (".env", "config.json", "state.json", "output/warehouse.duckdb"):
+        (tmp_path / file).touch()
+    before = {path.relative_to(tmp_path) for path in tmp_path.rglob("*")}
+    done = subprocess.run(["make", "clean"], cwd=tmp_path, check=True, stdout=subprocess.PIPE)
+    after = {path.relative_to(tmp_path) for path in tmp_path.rglob("*")}
+    assert {str(path) for path in before - after} == {".venv", ".tools", "output/demo"}
+    left = re.findall(r"(?m)^Left: (.+)$", done.stdout.decode())
+    assert {".meltano", "output/mine", "output/warehouse.duckdb", "target"} <= set(left)

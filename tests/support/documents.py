@@ -5,6 +5,7 @@ An HTML comment before a fence says what is special about it:
 - `<!-- test: skip REASON -->`: can't be run here; the tests print the list.
 - `<!-- test: file NAME -->`: is the content of a file that the next commands need.
 - `<!-- test: output -->`: shows what a command prints.
+- `<!-- test: catalog STREAM -->`: entries of a stream's `metadata`, one a line, for `catalog.json`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _FENCE = re.compile(r"^(?P<indent> *)(?P<fence>```+|~~~+)(?P<language>[\w-]*).*$")
-_MARKER = re.compile(r"^ *<!-- test: (?P<kind>skip|file|output)(?: (?P<text>.+?))? *-->$")
+_MARKER = re.compile(r"^ *<!-- test: (?P<kind>skip|file|output|catalog)(?: (?P<text>.+?))? *-->$")
 _INLINE = re.compile(r"(?<!`)`((?:meltano|tap-croct|make|pip) [^`]+)`(?!`)")
 _SHELL = ("bash", "sh", "shell", "console")
 
@@ -36,10 +37,10 @@ class Step:
 
     text: str
     marker: str = ""
-    """`skip`, `file`, `output` or nothing."""
+    """`skip`, `file`, `output`, `catalog` or nothing."""
 
     note: str = ""
-    """Why it is skipped, or the file's name."""
+    """Why it is skipped, the file's name, or the stream's."""
 
     @property
     def place(self) -> str:
@@ -47,7 +48,7 @@ class Step:
         return f"{self.page}:{self.line}"
 
 
-ELSEWHERE = ("first-export.md", "scaling.md", "scheduling.md")
+ELSEWHERE = ("airflow.md", "first-export.md", "scheduling.md")
 """Pages of which the commands have tests of their own, in `tests/orchestration`."""
 
 
@@ -57,14 +58,19 @@ def pages() -> list[str]:
     return [str(page.relative_to(ROOT)) for page in found if page.name not in ELSEWHERE]
 
 
-def columns(page: str) -> dict[str, list[tuple[str, str]]]:
-    """Return the columns that a page says each table has, with their types."""
-    found = re.findall(
-        r"^\| (events|sessions|users) \| (.+) \|$", (ROOT / page).read_text(), re.MULTILINE
-    )
-    return {
-        table: [tuple(column.split(" ", 1)) for column in text.split(", ")] for table, text in found
-    }
+def table(page: str, heading: str) -> list[dict[str, str]]:
+    """Return the rows of the first table below a heading, by the names of its columns.
+
+    Args:
+        page: Name of the page, such as `docs/targets.md`.
+        heading: The heading, without its `#`.
+    """
+    _, _, below = (ROOT / page).read_text().partition(f"# {heading}\n")
+    (lines,) = re.findall(r"\A\n(?:[^|#\n].*\n|\n)*((?:\|.*\n)+)", below)
+    head, _, *rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in lines.splitlines()
+    ]
+    return [dict(zip(head, row, strict=True)) for row in rows]
 
 
 def steps(page: str) -> list[Step]:

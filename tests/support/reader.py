@@ -14,6 +14,7 @@ import yaml
 from dev.environments import REQUIREMENTS, ROOT
 from dev.running import clean_environment, run_tap, write
 from tests.support import shim
+from tests.support.documents import steps
 from tests.support.duck import path_with
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from dev.sandbox import Sandbox
     from tests.support.documents import Step
 
-_COPIED = ("README.md", "docs", "meltano.yml", "pyproject.toml", "sample_config.json")
+_COPIED = ("README.md", "bin", "docs", "meltano.yml", "pyproject.toml", "sample_config.json")
 _TROUBLE = (AssertionError, SyntaxError, ValueError, yaml.YAMLError, subprocess.TimeoutExpired)
 _SHELL = """
 set -e -o pipefail
@@ -88,6 +89,8 @@ class Reader:
             if step.language == "json":
                 json.loads(step.text)
             return ""
+        if step.marker == "catalog":
+            return self._edit_catalog(step)
         checks: dict[str, Callable[[str], str]] = {
             "bash": self._run,
             "json": lambda text: self._check_settings(json.loads(text)),
@@ -131,18 +134,37 @@ class Reader:
         """Check a configuration for the tap, in which the page leaves out what is not its topic."""
         if not isinstance(settings, dict):
             return "is not a JSON object"
-        output = run_tap(self._home, {**settings, **self.sandbox.config()}, "--test=schema")
+        secret = {"stream_map_config": {"salt": "as the page sets it elsewhere"}}
+        config = {**secret, **settings, **self.sandbox.config()}
+        output = run_tap(self._home, config, "--test=schema")
         said = output.warnings if output.code == 0 else [output.stderr[-1500:]]
         return "\n".join(said)
 
+    def _edit_catalog(self, step: Step) -> str:
+        """Put entries into `catalog.json`, in place of those with the same breadcrumb."""
+        file = self.folder / "catalog.json"
+        catalog = json.loads(file.read_text())
+        (stream,) = [s for s in catalog["streams"] if s["tap_stream_id"] == step.note]
+        for entry in map(json.loads, step.text.splitlines()):
+            old = [m for m in stream["metadata"] if m["breadcrumb"] == entry["breadcrumb"]]
+            if len(old) != 1 or old[0]["metadata"].keys() > entry["metadata"].keys():
+                return f"the catalog has {old} in place of {entry}"
+            old[0]["metadata"] = entry["metadata"]
+        write(file, catalog)
+        return ""
+
     def _check_yaml(self, content: object) -> str:
-        """Check the settings of the tap in a part of a `meltano.yml`; other YAML only has to be it."""
+        """Put what a block says of the tap into `meltano.yml`; other YAML only has to be it."""
         plugins = content.get("plugins", {}) if isinstance(content, dict) else {}
-        for extractor in plugins.get("extractors", ()):
-            if extractor["name"] == "tap-croct" and (
-                said := self._check_settings(extractor.get("config", {}))
-            ):
-                return said
+        for said in plugins.get("extractors", ()):
+            project = yaml.safe_load((self.folder / "meltano.yml").read_text())
+            (extractor,) = [
+                e for e in project["plugins"]["extractors"] if e["name"] == said["name"]
+            ]
+            extractor.update(said)
+            (self.folder / "meltano.yml").write_text(yaml.safe_dump(project, sort_keys=False))
+            if trouble := self._check_settings(said.get("config", {})):
+                return trouble
         return ""
 
     def _install_shims(self) -> None:
@@ -166,6 +188,25 @@ class Reader:
         # What `make` installs into.
         (self.folder / ".venv").mkdir()
         (self.folder / ".venv" / "bin").symlink_to(self._shims)
+
+
+def follow(reader: Reader, page: str) -> None:
+    """Do all that a page says.
+
+    Args:
+        reader: Who does it.
+        page: Name of the page, such as `docs/duckdb.md`.
+
+    Raises:
+        AssertionError: With a line for each step that does not hold.
+    """
+    failures = []
+    for step in steps(page):
+        if step.marker == "skip":
+            assert step.note, f"{step.place}: say why it can't be run"
+        if said := reader.follow(step):
+            failures.append(f"{step.place}: {said}")
+    assert not failures, "\n\n".join(failures)
 
 
 def _compile(text: str) -> str:

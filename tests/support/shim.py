@@ -12,12 +12,9 @@ import re
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT))
+from packaging.requirements import Requirement
 
-from packaging.requirements import Requirement  # noqa: E402
-
-from dev.environments import REQUIREMENTS, environment  # noqa: E402
+from dev.environments import REQUIREMENTS, ROOT, environment
 
 TAP = Path(sys.executable).parent / "tap-croct"
 OVERRIDES = "READER_OVERRIDES"
@@ -29,7 +26,7 @@ SHIMS = "READER_SHIMS"
 
 def run(program: Path, arguments: list[str], **variables: str) -> None:
     """Become another program."""
-    os.execve(program, [str(program), *arguments], {**os.environ, **variables})  # noqa: S606
+    os.execve(program, [str(program), *arguments], {**os.environ, **variables})  # noqa: S606  what a page has was typed by its reader
 
 
 def configured(name: str, arguments: list[str]) -> list[str]:

@@ -78,7 +78,7 @@ class TestFirstRecordOfABatch:
     """target-duckdb 0.8.0 has DuckDB guess whether a CSV file without a header has one."""
 
     TEXTS: ClassVar[dict[str, Any]] = {
-        "users": {"__else__": None, "userId": "userId", "email": "email"}
+        "users": {"__else__": "__NULL__", "userId": "userId", "email": "email"}
     }
 
     def lost(self, target: DuckDB, sandbox: Sandbox, **settings: Any) -> list[int]:
@@ -94,7 +94,7 @@ class TestFirstRecordOfABatch:
         assert {number % 5 for number in self.lost(target, sandbox)} == {0}
 
     @pytest.mark.parametrize("column_of_times", [False, True])
-    def test_only_texts(self, sandbox: Sandbox, tmp_path: Path, column_of_times: bool) -> None:  # noqa: FBT001
+    def test_only_texts(self, sandbox: Sandbox, tmp_path: Path, *, column_of_times: bool) -> None:
         target = DuckDB(tmp_path, batch_size_rows=5, add_metadata_columns=column_of_times)
         lost = self.lost(target, sandbox, stream_maps=self.TEXTS)
         assert {number % 5 for number in lost} == (set() if column_of_times else {0})

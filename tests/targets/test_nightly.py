@@ -1,4 +1,4 @@
-"""`docs/nightly.sh`: whatever fails, the state stays, and the next night loses nothing."""
+"""`bin/nightly.sh`: whatever fails, the state is never ahead of what was loaded."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ import pytest
 from dev.environments import ROOT, environment
 from dev.expected import KEYS, STREAMS, expected_records
 from dev.running import clean_environment, write
+from dev.sandbox import Fault
+from tests.support.catalogs import catalog_of, select
 from tests.support.duck import path_with
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-SCRIPT = ROOT / "docs" / "nightly.sh"
+SCRIPT = ROOT / "bin" / "nightly.sh"
 
 
 class Nights:
@@ -39,19 +41,23 @@ class Nights:
     def configure(self, **settings: Any) -> None:
         write(self.folder / "config.json", self.sandbox.config(page_size=100) | settings)
 
-    def start(self, *target: str) -> subprocess.Popen[bytes]:
+    @property
+    def jsonl(self) -> tuple[str, ...]:
+        """The target, with its options."""
+        return (str(environment("target-jsonl") / "target-jsonl"), "--config", "target.json")
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Start a night in a process group of its own, as a terminal does."""
-        jsonl = (str(environment("target-jsonl") / "target-jsonl"), "--config", "target.json")
         return subprocess.Popen(
-            [SCRIPT, *(target or jsonl)],
+            [SCRIPT, *(arguments or self.jsonl)],
             cwd=self.folder,
             env=clean_environment(PATH=path_with(Path(sys.executable).parent)),
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
 
-    def run(self, *target: str) -> int:
-        night = self.start(*target)
+    def run(self, *arguments: str) -> int:
+        night = self.start(*arguments)
         night.communicate(timeout=120)
         return night.returncode
 
@@ -135,8 +141,46 @@ def test_a_week_of_trouble(sandbox: Sandbox, tmp_path: Path) -> None:
     nights.check()
 
 
-def test_the_readme_has_the_script() -> None:
-    """The commands that the README shows are those of the script."""
-    script = [line for line in SCRIPT.read_text().splitlines() if line and line[0] != "#"]
-    shown = (ROOT / "README.md").read_text().replace("target/bin/target-jsonl", '"$@"')
-    assert "\n".join(script) in shown
+def test_a_tap_that_fails_half_way(sandbox: Sandbox, tmp_path: Path) -> None:
+    """What was loaded is not exported again."""
+    nights = Nights(tmp_path, sandbox)
+    assert nights.run() == 0
+    sandbox.world.visits(20)
+    before = nights.state
+    sandbox.faults.append(Fault(status=403, when=lambda request: request.stream == "sessions"))
+    assert nights.run() == 1
+    cursors = {stream: nights.state["bookmarks"][stream]["cursor"] for stream in STREAMS}
+    assert cursors["events"] != before["bookmarks"]["events"]["cursor"]
+    assert cursors["users"] == before["bookmarks"]["users"]["cursor"]
+    sandbox.faults.clear()
+    sandbox.requests.clear()
+    assert nights.run() == 0
+    assert {s: sandbox.pages(s)[0].param("cursor") for s in STREAMS} == cursors
+    nights.check()
+
+
+def test_configurations_and_a_catalog(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Any number of `--config`, as two words or one, and a catalog, before the target."""
+    nights = Nights(tmp_path, sandbox)
+    write(tmp_path / "maps.json", {"stream_maps": {"users": {"phone": "__NULL__"}}})
+    write(tmp_path / "small.json", {"page_size": 7})
+    catalog = catalog_of(tmp_path)
+    select(catalog, "sessions", selected=False)
+    write(tmp_path / "catalog.json", catalog)
+    options = ("--config", "config.json", "--config=maps.json", "--config", "small.json")
+    assert nights.run(*options, "--catalog", "catalog.json", *nights.jsonl) == 0
+    assert {request.param("pageSize") for request in sandbox.requests} == {"7"}
+    assert not (tmp_path / "sessions.jsonl").exists()
+    users = (tmp_path / "users.jsonl").read_text().splitlines()
+    assert users
+    assert not any("phone" in json.loads(user) for user in users)
+
+
+@pytest.mark.parametrize("arguments", [["--config"], ["--cofnig=a", "target"], ["--config=a"]])
+def test_arguments_that_are_wrong(sandbox: Sandbox, tmp_path: Path, arguments: list[str]) -> None:
+    nights = Nights(tmp_path, sandbox)
+    night = nights.start(*arguments)
+    _, said = night.communicate(timeout=60)
+    assert night.returncode != 0
+    assert b"nightly.sh" in said
+    assert sandbox.requests == []

@@ -8,10 +8,14 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import duckdb
 import pytest
+import yaml
 
-from dev.expected import STREAMS, expected_records
-from tests.support.documents import steps
+from dev.environments import ROOT
+from dev.expected import KEYS, STREAMS, by_key, expected_records
+from tests.support.documents import Step, steps
+from tests.support.reader import Reader, follow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,7 +51,7 @@ def exported(output: Output) -> dict[str, list[dict[str, Any]]]:
 
 
 class TestEventTables:
-    """`orders` and `experiments` out of `events`."""
+    """`orders` out of `events`."""
 
     @pytest.mark.parametrize("batched", [False, True], ids=["records", "batch files"])
     def test_every_row(
@@ -59,21 +63,14 @@ class TestEventTables:
             config["batch_config"] = batches(tmp_path)
         found = exported(tap(config))
         events = expected_records(sandbox.world, "events")
-        assert set(found) == {*STREAMS, "orders", "experiments"}
+        assert set(found) == {*STREAMS, "orders"}
         assert found["events"] == events
         assert found["orders"] == [
             {**shared(event), "orderId": order["orderId"], "currency": order["currency"],
              "total": order["total"], "coupon": order["coupon"], "payload": event["payload"]}
             for event in events if (order := event["payload"].get("order"))
         ]  # fmt: skip
-        assert found["experiments"] == [
-            {**shared(event), "experimentId": variant["experimentId"],
-             "variantId": variant["variantId"],
-             "experiment": event["payload"]["metadata"]["experimentName"]}
-            for event in events
-            if (variant := event["payload"].get("personalization", {}).get("assignedVariant"))
-        ]  # fmt: skip
-        assert len(found["orders"]) > 5 < len(found["experiments"])
+        assert len(found["orders"]) > 5
 
     def test_the_types(self, sandbox: Sandbox, tap: Callable[..., Output]) -> None:
         output = tap(sandbox.config(**recipe("docs/event-tables.md", "event-tables.json")))
@@ -102,8 +99,103 @@ def without_query(url: str | None) -> str | None:
     return urlsplit(url)._replace(query="", fragment="").geturl() if url else url
 
 
-def salted(value: str) -> str:
-    return hashlib.sha256((SALT + value).encode()).hexdigest()
+def salted(value: str, salt: str = SALT) -> str:
+    return hashlib.sha256((salt + value).encode()).hexdigest()
+
+
+def privacy() -> dict[str, Any]:
+    """Return the configuration of the page about personal data."""
+    config: dict[str, Any] = json.loads((ROOT / "docs" / "privacy.json").read_text())
+    return config
+
+
+def lines(folder: Path, pattern: str) -> list[dict[str, Any]]:
+    """Return what is in the only file of a folder whose name has a pattern."""
+    (file,) = folder.glob(pattern)
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def tables(warehouse: Path) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of each stream's table, with JSON read; none for a table that is not there."""
+    found = {}
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        names = connection.execute("select table_name from duckdb_tables()").fetchall()
+        for stream in {name for (name,) in names} & set(STREAMS):
+            rows = connection.execute(f"select * from croct.{stream}")
+            columns = [(column[0], column[1] == "JSON") for column in rows.description or ()]
+            found[stream] = [
+                {
+                    name: json.loads(value) if is_json and value else value
+                    for (name, is_json), value in zip(columns, row, strict=True)
+                }
+                for row in rows.fetchall()
+            ]
+    return found
+
+
+def check_nothing_personal(found: dict[str, list[dict[str, Any]]], sandbox: Sandbox) -> None:
+    """Look for the sandbox's personal values in what was exported.
+
+    Raises:
+        AssertionError: If one is found, or a record is missing.
+    """
+    personal = personal_values(sandbox)
+    assert {s: len({row[key(s, row)] for row in rows}) for s, rows in found.items()} == {
+        stream: len(by_key(stream, sandbox.world.items(stream))) for stream in STREAMS
+    }
+    texts = [str(value) for value in values(list(found.values()))]
+    assert not personal & set(texts)
+    for text in texts:
+        assert not any(len(value) > 4 and value in text for value in personal), text
+
+
+def key(stream: str, row: dict[str, Any]) -> str:
+    """Return a row's name of the primary key, which target-duckdb writes in lower case."""
+    return KEYS[stream] if KEYS[stream] in row else KEYS[stream].lower()
+
+
+class TestSelection:
+    """What the page about selection leaves out is not exported, and all else is."""
+
+    def test_orders_and_nothing_else(self, start: Start, tap: Callable[..., Output]) -> None:
+        sandbox = start(visits=80)
+        found = exported(tap(sandbox.config(**recipe("docs/selection.md", "orders.json"))))
+        assert found == {
+            "events": [
+                event for event in expected_records(sandbox.world, "events")
+                if event["eventType"] == "orderPlaced"
+            ]
+        }  # fmt: skip
+        assert found["events"]
+
+    @pytest.mark.slow
+    def test_the_page(self, start: Start, tmp_path: Path) -> None:
+        """With Meltano, in `meltano.yml`; with files, in a catalog."""
+        sandbox = start(visits=40)
+        reader = Reader(tmp_path, sandbox)
+        follow(reader, "docs/selection.md")
+        users = expected_records(sandbox.world, "users")
+        addresses = {user["userId"]: user["address"] for user in users}
+
+        written = lines(reader.folder, "croct.jsonl")
+        records = [m["record"] for m in written if m["type"] == "RECORD" and m["stream"] == "users"]
+        assert len(records) == len(users)
+        for user in records:
+            source = {k: v for k, v in addresses[user["userId"]].items() if k != "city"}
+            assert user["address"] == source
+            assert "email" not in user
+
+        for command in ("mkdir -p output", "meltano run tap-croct target-duckdb"):
+            assert reader.follow(Step("docs/selection.md", 1, "bash", command + "\n")) == ""
+        found = tables(reader.folder / "output" / "warehouse.duckdb")
+        assert found.keys() == {"events", "users"}
+        assert len(found["events"]) == len(sandbox.world.items("events"))
+        emails = {user["userId"]: user["email"] for user in users}
+        assert {user["userid"]: user["email"] for user in found["users"]} == emails
+        for user in found["users"]:
+            source = {k: v for k, v in addresses[user["userid"]].items() if k != "street"}
+            assert user["address"] == source
+            assert "phone" not in user
 
 
 def values(found: object) -> Iterator[object]:
@@ -121,39 +213,43 @@ def values(found: object) -> Iterator[object]:
 class TestPrivacy:
     """After the recipe, nothing personal of the sandbox is left."""
 
+    def test_the_file_is_what_the_page_shows(self) -> None:
+        (step,) = [step for step in steps("docs/privacy.md") if step.language == "yaml"]
+        (extractor,) = yaml.safe_load(step.text)["plugins"]["extractors"]
+        assert extractor["config"] == privacy()
+
     @pytest.mark.slow
-    @pytest.mark.parametrize("batched", [False, True], ids=["records", "batch files"])
-    def test_nothing_personal(
-        self, start: Start, tap: Callable[..., Output], tmp_path: Path, *, batched: bool
-    ) -> None:
+    def test_batch_files(self, start: Start, tap: Callable[..., Output], tmp_path: Path) -> None:
         sandbox = start(visits=80)
         fill_in(sandbox)
-        personal = personal_values(sandbox)
-        config = sandbox.config(
-            **recipe("docs/privacy.md", "privacy.json"), stream_map_config={"salt": SALT}
+        config = sandbox.config(**privacy(), stream_map_config={"salt": SALT})
+        check_nothing_personal(
+            exported(tap({**config, "batch_config": batches(tmp_path)})), sandbox
         )
-        if batched:
-            config["batch_config"] = batches(tmp_path)
-        found = exported(tap(config))
-        assert {s: len(rows) for s, rows in found.items()} == {
-            stream: len(sandbox.world.items(stream)) for stream in STREAMS
-        }
-        texts = [str(value) for value in values(found)]
-        assert not personal & set(texts)
-        for text in texts:
-            assert not any(len(value) > 4 and value in text for value in personal), text
+
+    @pytest.mark.slow
+    def test_the_page(self, start: Start, tmp_path: Path) -> None:
+        """Through Meltano into DuckDB, and through a pipe into files."""
+        sandbox = start(visits=80)
+        fill_in(sandbox)
+        reader = Reader(tmp_path, sandbox)
+        follow(reader, "docs/privacy.md")
+        through_meltano = tables(reader.folder / "output" / "warehouse.duckdb")
+        through_a_pipe = {stream: lines(reader.folder, f"{stream}-*.jsonl") for stream in STREAMS}
+        salt = recipe("docs/privacy.md", "salt.json")["stream_map_config"]["salt"]
+        for found in (through_meltano, through_a_pipe):
+            check_nothing_personal(found, sandbox)
+            latest = {user[key("users", user)]: user["email"] for user in found["users"]}
+            assert latest == {
+                user_id: user["email"] and salted(user["email"].strip().lower(), salt)
+                for user_id, user in by_key("users", sandbox.world.items("users")).items()
+            }
 
     @pytest.mark.slow
     def test_what_stays(self, start: Start, tap: Callable[..., Output]) -> None:
         """Pseudonyms that can be joined, and everything that the page does not name."""
         sandbox = start(visits=80)
-        found = exported(
-            tap(
-                sandbox.config(
-                    **recipe("docs/privacy.md", "privacy.json"), stream_map_config={"salt": SALT}
-                )
-            )
-        )
+        found = exported(tap(sandbox.config(**privacy(), stream_map_config={"salt": SALT})))
         users = expected_records(sandbox.world, "users")
         for user, source in zip(found["users"], users, strict=True):
             assert user["userId"] == source["userId"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dev.release import PLACEHOLDER, ROOT, ReleaseError, notes
+from dev.release import ROOT, URLS, ReleaseError, notes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,8 +28,11 @@ CHANGELOG = """\
 """
 
 
-def repository(folder: Path, *, version: str = "1.2.3", url: str = "https://a.example/b") -> Path:
-    project = f'[project]\nversion = "{version}"\n[project.urls]\nSource = "{url}"\n'
+ADDRESSES = "".join(f'{name} = "https://a.example/{name}"\n' for name in URLS)
+
+
+def repository(folder: Path, *, version: str = "1.2.3", urls: str = ADDRESSES) -> Path:
+    project = f'[project]\nversion = "{version}"\n[project.urls]\n{urls}'
     (folder / "pyproject.toml").write_text(project)
     (folder / "CHANGELOG.md").write_text(CHANGELOG)
     return folder
@@ -44,7 +47,8 @@ def test_the_notes(tmp_path: Path) -> None:
     [
         ("v1.2.4", {}, "The tag is v1.2.4, but the version in pyproject.toml is 1.2.3"),
         ("1.2.3", {}, "The tag is 1.2.3"),
-        ("v1.2.3", {"url": f"https://{PLACEHOLDER}tap-croct"}, "Replace OWNER"),
+        ("v1.2.3", {"urls": ""}, r"\[project.urls\] in pyproject.toml lacks Homepage, Documen"),
+        ("v1.2.3", {"urls": ADDRESSES.replace("Issues", "Bugs")}, "lacks Issues"),
         ("v1.3.0", {"version": "1.3.0"}, "has no dated section for 1.3.0"),
     ],
 )
@@ -54,12 +58,14 @@ def test_what_stops_a_release(tmp_path: Path, tag: str, options: dict[str, str],
 
 
 def test_this_version_has_notes(tmp_path: Path) -> None:
-    """All that this repository lacks for a release is the account in its URLs."""
-    for name in ("pyproject.toml", "CHANGELOG.md"):
-        text = (ROOT / name).read_text().replace(PLACEHOLDER, "github.com/somebody/")
-        (tmp_path / name).write_text(text)
-    version = notes.__globals__["tomllib"].loads((tmp_path / "pyproject.toml").read_text())
-    assert "### Added" in notes(f"v{version['project']['version']}", tmp_path)
+    """All that this repository may lack for a release is its address."""
+    text = (ROOT / "pyproject.toml").read_text()
+    if "[project.urls]" not in text:
+        text += f"\n[project.urls]\n{ADDRESSES}"
+    (tmp_path / "pyproject.toml").write_text(text)
+    (tmp_path / "CHANGELOG.md").write_text((ROOT / "CHANGELOG.md").read_text())
+    version = notes.__globals__["tomllib"].loads(text)["project"]["version"]
+    assert notes(f"v{version}", tmp_path).strip()
 
 
 def test_the_command_fails_with_a_message() -> None:

@@ -1,5 +1,5 @@
 -- Loads the Singer messages in croct.jsonl into the tables croct.events, croct.sessions and
--- croct.users, and writes the last state to state.json.new. All of it is one transaction: if
+-- croct.users, and writes the last state to croct-state.json. All of it is one transaction: if
 -- anything fails, the tables are as they were before.
 begin;
 
@@ -140,4 +140,4 @@ copy (
     where type = 'STATE'
     order by rowid desc
     limit 1
-) to 'state.json.new' (format json);
+) to 'croct-state.json' (format json);
