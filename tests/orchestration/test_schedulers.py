@@ -15,13 +15,13 @@ import yaml
 from check_jsonschema import main as check_jsonschema  # type: ignore[import-untyped]
 from click.testing import CliRunner
 
-from dev.comparison import postgres_differences
 from dev.environments import ROOT, environment
 from dev.expected import STREAMS
 from dev.processes import wait_until
 from dev.running import write
 from dev.sandbox import Fault
 from dev.sandbox.world import BEGINNING, DAY
+from dev.warehouse import postgres_differences
 from tests.orchestration.pages import block
 from tests.orchestration.shells import finish, shell
 
