@@ -172,7 +172,13 @@ def fail_from(sandbox: Sandbox, page: int) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if "between two" in name else name
+        for name in SCENARIOS
+    ],
+)
 def test_nothing_of_a_scope_is_missing(warehouse: Warehouse, name: str) -> None:
     settings: dict[str, Any] = {}
     for given, anew in SCENARIOS[name]:
