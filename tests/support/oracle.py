@@ -2,13 +2,8 @@
 
 `Reference` is a tap as the SDK's documentation describes one: streams whose `get_records` yields
 the records, everything else left to the SDK. This is also the one place that knows where the tap
-means to differ from it:
-
-- Each item of the API is converted (`record_of`): times (a number that is none becomes null), the
-  event's type, the response's metadata, lists that were strings, the key of an item that has none,
-  and undeclared properties at the top, which move into the column `additionalProperties`.
-- Flattened, objects that are null have no column and are left out; everything else that has no
-  column moves into `additionalProperties`, too, under the name that its column would have.
+means to differ from it: what has no column moves into the column `additionalProperties`, flattened
+under the name that its column would have; and flattened objects that are null are left out.
 """
 
 from __future__ import annotations
@@ -17,18 +12,18 @@ import contextlib
 import copy
 import json
 import logging
-import uuid
 from collections import defaultdict
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Stream, Tap
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.singerlib.encoding.simple import SimpleSingerWriter
+from singer_sdk.singerlib.json import serialize_json
 
-from dev.expected import KEYS, moment
-from tap_croct.schemas import EVENT, SESSION, USER
+from dev.expected import expected
+from dev.warehouse import SCHEMAS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -39,78 +34,6 @@ Json = dict[str, Any]
 Pages = dict[str, list[bytes]]
 
 ADDITIONAL = "additionalProperties"
-TIMES: dict[str, list[tuple[str, ...]]] = {
-    "events": [("timestamp",)],
-    "sessions": [("closeTime",), ("window", "start"), ("window", "end")],
-    "users": [("lastModifiedTime",), ("birthDate",)],
-}
-_OWN = {"events": EVENT, "sessions": SESSION, "users": USER}
-_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "croct.com")
-
-
-# What becomes of an item before the SDK gets it
-
-
-def record_of(stream: str, item: Json, metadata: object, schema: Json) -> Json:
-    """Return the record of an item, before selection, stream maps and flattening.
-
-    Args:
-        stream: Name of the stream.
-        item: The item as the API gave it; it is changed.
-        metadata: What the response says about itself.
-        schema: The stream's schema.
-    """
-    key = KEYS[stream]
-    if item.get(key) in (None, ""):
-        item.pop(key, None)
-        item[key] = str(uuid.uuid5(_NAMESPACE, _canonical(item)))
-    for path in TIMES[stream]:
-        _convert_time(item, path)
-    if stream == "events":
-        payload = item.get("payload")
-        payload = payload if isinstance(payload, dict) else {}
-        added = {"eventType": payload.get("@type", payload.get("type")), "metadata": metadata}
-        item |= {name: value for name, value in added.items() if item.get(name) is None}
-    elif stream == "users":
-        for name in ("activities", "interests"):
-            if isinstance(item.get(name), str):
-                item[name] = [item[name]]
-    declared = {**_OWN[stream]["properties"], **schema["properties"]}
-    others = {name: item.pop(name) for name in list(item) if name not in declared}
-    if others:
-        item[ADDITIONAL] = _beside(item.get(ADDITIONAL), others)
-    return item
-
-
-def _convert_time(item: Json, path: tuple[str, ...]) -> None:
-    *parents, name = path
-    holder: Any = item.get(parents[0]) if parents else item
-    value = holder.get(name) if isinstance(holder, dict) else None
-    if not isinstance(value, (int, Decimal)) or isinstance(value, bool):
-        return
-    try:
-        holder[name] = moment(int(value)) if value == value // 1 else None
-    except (OverflowError, InvalidOperation):
-        holder[name] = None
-
-
-def _beside(before: object, others: Json) -> Json:
-    """Return what was in `additionalProperties` before, and what moves there; nothing is lost."""
-    if before is None:
-        return others
-    if isinstance(before, dict) and before.keys().isdisjoint(others):
-        return {**before, **others}
-    return {ADDITIONAL: before, **others}
-
-
-def _canonical(value: Any) -> str:
-    """Encode JSON with sorted properties, without spaces, numbers as they are."""
-    if isinstance(value, dict):
-        inner = (f"{_canonical(name)}:{_canonical(value[name])}" for name in sorted(value))
-        return f"{{{','.join(inner)}}}"
-    if isinstance(value, list):
-        return f"[{','.join(map(_canonical, value))}]"
-    return str(value) if isinstance(value, Decimal) else json.dumps(value, ensure_ascii=False)
 
 
 # What comes out
@@ -152,9 +75,9 @@ class _ReferenceStream(Stream):
     def get_records(self, context: object) -> Iterator[Json]:
         del context
         for body in self._tap.pages[self.name]:
-            page = exactly(body)
-            for item in page["items"]:
-                yield record_of(self.name, item, page.get("metadata"), self.schema)
+            columns = {**SCHEMAS[self.name]["properties"], **self.schema["properties"]}
+            for item in exactly(body)["items"]:
+                yield _settled(expected(self.name, item), columns)
 
     def _increment_stream_state(self, *args: object, **kwargs: object) -> None:
         """Keep no bookmark: it fails where the replication key is missing."""
@@ -260,23 +183,22 @@ def differences(reference: Outcome, tap: Outcome, *, flattened: bool) -> list[st
     return found
 
 
-def _settled(record: Json, columns: Json, *, flattened: bool) -> Json:
-    """Return a record of the reference as the tap has it."""
+def _settled(record: Json, columns: Json, *, flattened: bool = False) -> Json:
+    """Return a record with what has no column in `additionalProperties`."""
     kept = {name: value for name, value in record.items() if name in columns}
-    others = {
-        name: value
-        for name, value in record.items()
-        if name not in columns and not (flattened and value is None)
-    }
+    others = {name: value for name, value in record.items() if name not in columns}
+    if flattened:
+        others = {name: value for name, value in others.items() if value is not None}
     if others and ADDITIONAL in columns:
-        before = kept.get(ADDITIONAL)
-        beside = _beside(_decoded(before) if flattened else before, others)
-        kept[ADDITIONAL] = _canonical(beside) if flattened else beside
+        before = _decoded(kept.get(ADDITIONAL)) or {}
+        kept[ADDITIONAL] = {**before, **others}
+        if flattened:
+            kept[ADDITIONAL] = serialize_json(kept[ADDITIONAL])
     return kept
 
 
-def _decoded(value: object) -> object:
-    """Return the value of a column as it was before flattening; a stream map can make any text."""
+def _decoded(value: Any) -> Any:
+    """Return the JSON that a text holds, as flattening makes them; anything else as it is."""
     if isinstance(value, str) and value[:1] in {"{", "["}:
         with contextlib.suppress(ValueError):
             return exactly(value)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dev.expected import KEYS, ORDERS, STREAMS, by_key, count_by_key, expected_records, moment
+from dev.expected import KEYS, ORDERS, STREAMS, by_key, expected_records, moment
 from dev.sandbox import Fault, Sandbox, Switches, World
 from dev.sandbox.world import BEGINNING, DAY
 
@@ -70,12 +70,6 @@ class Warehouse:
             self.records[stream] += output.records(stream)
         return output
 
-    def assert_nothing_new(self, **settings: Any) -> None:
-        """Run once more, and see each stream resume with its cursor and find nothing."""
-        output = self.run(**settings)
-        assert ANEW not in output.stderr
-        assert sum(self.last.values()) == 0
-
     def missing(
         self,
         stream: str = "events",
@@ -91,10 +85,17 @@ class Warehouse:
             if start <= record[order] < end and (types is None or record.get("eventType") in types)
         )
 
-    def assert_complete(self, **bounds: Any) -> None:
-        assert {stream: self.missing(stream, **bounds) for stream in STREAMS} == dict.fromkeys(
-            STREAMS, 0
-        )
+    def assert_complete(
+        self,
+        start_date: str = "",
+        end_date: str = "~",
+        event_types: list[str] | None = None,
+        **_: Any,
+    ) -> None:
+        """See that nothing of a scope is missing."""
+        for stream in STREAMS:
+            types = event_types if stream == "events" and event_types else None
+            assert self.missing(stream, types, start_date, end_date) == 0, stream
 
 
 @pytest.fixture
@@ -106,18 +107,95 @@ def at(days: float) -> str:
     return moment(BEGINNING + int(days * DAY))
 
 
-# Narrower, or the same
+Step = tuple[dict[str, Any], "int | None"]
+"""The settings of a run, and how many streams have to start from scratch; None for any number.
+
+With a page as `cut`, the run fails there.
+"""
+
+SCENARIOS: dict[str, list[Step]] = {
+    "narrower": [
+        ({"event_types": LARGE, "start_date": at(1)}, 0),
+        ({"event_types": SMALL, "start_date": at(2), "end_date": "2030-01-01T00:00:00Z"}, 0),
+    ],
+    # Sessions and users have no types.
+    "more types": [({"event_types": SMALL}, 0), ({"event_types": LARGE}, 1)],
+    "all types": [({"event_types": SMALL}, 0), ({}, 1)],
+    "all types in other words": [({"event_types": SMALL}, 0), ({"event_types": []}, 1)],
+    "other types": [({"event_types": SMALL}, 0), ({"event_types": ["tabOpened"]}, 1)],
+    "earlier": [({"start_date": at(2)}, 0), ({"start_date": at(1)}, 3)],
+    "from the beginning": [({"start_date": at(2)}, 0), ({}, 3)],
+    "a later end": [({"end_date": at(2)}, 0), ({"end_date": at(3)}, 0)],
+    "no end": [({"end_date": at(2)}, 0), ({}, 0)],
+    "a later end of a window that is not over": [
+        ({"end_date": "2090-01-01T00:00:00Z"}, 0),
+        ({"end_date": "2091-01-01T00:00:00Z"}, 0),
+    ],
+    # Cut by the limit, so that it is not complete.
+    "a later end of an export that had not come to it": [
+        ({"end_date": at(3), "page_size": 20, "max_records": 20, "cut": 9}, 0),
+        ({"lookback_hours": 0}, 0),
+    ],
+    "windows one after the other": [
+        ({"start_date": at(day), "end_date": at(day + 1)}, 0) for day in range(4)
+    ],
+    # What arrives meanwhile is behind the cursor.
+    "narrower, then wider": [
+        ({"event_types": types}, n) for types, n in ((LARGE, 0), (SMALL, 0), (LARGE, 1))
+    ],
+    "an earlier end, then none": [({}, 0), ({"end_date": at(2)}, 0), ({}, 0)],
+    # What was cut is resumed, and not ended where the old one had come to.
+    **{
+        f"cut on page {page}": [
+            ({"event_types": SMALL}, 0),
+            ({"event_types": LARGE, "cut": page}, 1),
+            ({"event_types": LARGE}, 1 if page == 1 else 0),
+        ]
+        for page in (1, 2, 3)
+    },
+    **{
+        f"cut between two changes, {number}": [
+            ({"event_types": first}, 0),
+            ({"event_types": second, "cut": 2}, None),
+            ({"event_types": third}, None),
+        ]
+        for number, (first, second, third) in enumerate(
+            itertools.product([SMALL, LARGE], [LARGE, []], [SMALL, LARGE])
+        )
+    },
+}
 
 
-def test_narrower_resumes(warehouse: Warehouse) -> None:
-    warehouse.run(event_types=LARGE, start_date=at(1))
-    warehouse.sandbox.world.visits(10)
-    output = warehouse.run(event_types=SMALL, start_date=at(2), end_date="2030-01-01")
-    assert output.code == 0
-    assert ANEW not in output.stderr
-    assert "events: resumes from the cursor (latest time seen: 2026-01-" in output.stderr
-    assert 0 < warehouse.last["events"] < 100
-    assert warehouse.missing(types=SMALL, start=at(1)) == 0
+def fail_from(sandbox: Sandbox, page: int) -> None:
+    sandbox.faults = [
+        Fault(status=403, times=-1, when=lambda r: len(sandbox.pages(r.stream)) >= page)
+    ]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if "between two" in name else name
+        for name in SCENARIOS
+    ],
+)
+def test_nothing_of_a_scope_is_missing(warehouse: Warehouse, name: str) -> None:
+    settings: dict[str, Any] = {}
+    for given, anew in SCENARIOS[name]:
+        settings = {"page_size": 100, **given}
+        cut = settings.pop("cut", None)
+        warehouse.sandbox.faults.clear()
+        if cut:
+            fail_from(warehouse.sandbox, cut)
+        output = warehouse.run(**settings)
+        assert anew is None or [ANEW in line for line in output.warnings] == [True] * anew
+        if not cut:
+            assert output.code == 0, output.stderr
+            warehouse.assert_complete(**settings)
+        warehouse.sandbox.world.visits(3)
+    assert ANEW not in warehouse.run(**settings).stderr
+    assert warehouse.last["events"] < 200
+    warehouse.assert_complete(**settings)
 
 
 @pytest.mark.parametrize(
@@ -141,31 +219,6 @@ def test_the_same_in_other_words(
     assert output.state == state
 
 
-# Wider
-
-
-@pytest.mark.parametrize("wider", [LARGE, None, []])
-def test_more_event_types(warehouse: Warehouse, wider: list[str] | None) -> None:
-    warehouse.run(event_types=SMALL)
-    warehouse.sandbox.world.visits(3)
-    settings: dict[str, Any] = {} if wider is None else {"event_types": wider}
-    output = warehouse.run(**settings)
-    assert [ANEW in warning for warning in output.warnings] == [True]  # the others have no types
-    assert warehouse.missing(types=wider or None) == 0
-    warehouse.assert_nothing_new(**settings)
-
-
-@pytest.mark.parametrize("wider", [at(1), None])
-def test_an_earlier_start(warehouse: Warehouse, wider: str | None) -> None:
-    warehouse.run(start_date=at(2))
-    assert all(warehouse.missing(stream) for stream in STREAMS)
-    settings: dict[str, Any] = {} if wider is None else {"start_date": wider}
-    output = warehouse.run(**settings)
-    assert output.stderr.count(ANEW) == 3
-    warehouse.assert_complete(start=wider or "")
-    warehouse.assert_nothing_new(**settings)
-
-
 @pytest.mark.parametrize("wider", [at(3), None])
 def test_a_later_end(warehouse: Warehouse, wider: str | None) -> None:
     """It resumes by time, so that a record counts that arrived late for the old window."""
@@ -176,80 +229,15 @@ def test_a_later_end(warehouse: Warehouse, wider: str | None) -> None:
     settings: dict[str, Any] = {} if wider is None else {"end_date": wider}
     output = warehouse.run(lookback_hours=4, time_unit="milliseconds", **settings)
     assert ANEW not in output.stderr
-    warehouse.assert_complete(end=wider or "~")
+    warehouse.assert_complete(**settings)
     for stream in STREAMS:
         first = warehouse.sandbox.pages(stream)[0]
         assert first.param("cursor") is None
         assert first.param("start") == str(BEGINNING + 2 * DAY - 4 * 3_600_000)
         says = f"{stream}: resumes by time, from {at(2 - 4 / 24)} (4 h before the old"
         assert says in output.stderr
-    warehouse.assert_nothing_new(lookback_hours=4, **settings)
-
-
-def test_a_later_end_of_an_export_that_was_cut(warehouse: Warehouse) -> None:
-    """It had not come to the old end."""
-    warehouse.run(end_date=at(3), page_size=20, max_records=20)
-    warehouse.run(lookback_hours=0)
-    warehouse.assert_complete()
-
-
-def test_a_later_end_of_a_window_that_is_not_over(warehouse: Warehouse) -> None:
-    warehouse.run(end_date="2090-01-01")
-    warehouse.sandbox.world.visits(20)
-    warehouse.run(end_date="2091-01-01")
-    warehouse.assert_complete()
-
-
-def test_windows_one_after_the_other(warehouse: Warehouse) -> None:
-    for day in range(4):
-        output = warehouse.run(start_date=at(day), end_date=at(day + 1))
-        assert ANEW not in output.stderr
-    warehouse.assert_complete(end=at(4))
-    for stream in STREAMS:
-        assert max(count_by_key(stream, warehouse.records[stream]).values()) == 1
-
-
-def test_narrower_and_then_wider(warehouse: Warehouse) -> None:
-    """What arrives meanwhile is behind the cursor."""
-    warehouse.run(event_types=LARGE)
-    warehouse.sandbox.world.visits(5)
-    warehouse.run(event_types=SMALL)
-    if not isinstance(warehouse.sandbox, Bound):
-        assert warehouse.missing(types=LARGE) > 0
-    output = warehouse.run(event_types=LARGE)
-    assert output.stderr.count(ANEW) == 1
-    assert warehouse.missing(types=LARGE) == 0
-
-
-def test_an_earlier_end_and_then_none(warehouse: Warehouse) -> None:
-    warehouse.run()
-    warehouse.sandbox.world.visits(5)
-    warehouse.run(end_date=at(2))
-    warehouse.run()
-    warehouse.assert_complete()
-
-
-# An export of a wider scope that is cut
-
-
-def fail_from(sandbox: Sandbox, page: int) -> None:
-    sandbox.faults = [
-        Fault(status=403, times=-1, when=lambda r: len(sandbox.pages(r.stream)) >= page)
-    ]
-
-
-@pytest.mark.parametrize("page", [1, 2, 3])
-def test_a_new_export_that_is_cut(warehouse: Warehouse, page: int) -> None:
-    """It is resumed, not begun again; and not ended where the old one had come to."""
-    warehouse.run(event_types=SMALL)
-    fail_from(warehouse.sandbox, page)
-    assert warehouse.run(event_types=LARGE, page_size=100).code == 1
-    assert warehouse.last["events"] == 100 * (page - 1)
-    warehouse.sandbox.faults.clear()
-    output = warehouse.run(event_types=LARGE)
-    assert output.stderr.count(ANEW) == (1 if page == 1 else 0)
-    assert warehouse.missing(types=LARGE) == 0
-    assert max(count_by_key("events", warehouse.records["events"]).values()) == 2
+    warehouse.run(lookback_hours=4, **settings)
+    assert sum(warehouse.last.values()) == 0
 
 
 def test_cut_and_rejected(warehouse: Warehouse) -> None:
@@ -263,23 +251,6 @@ def test_cut_and_rejected(warehouse: Warehouse) -> None:
     ]
     warehouse.run(event_types=LARGE)
     assert warehouse.missing(types=LARGE) == 0
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("first", "second", "third"),
-    [*itertools.product([SMALL, LARGE], [LARGE, None], [SMALL, LARGE])],
-)
-def test_cut_between_two_changes(
-    warehouse: Warehouse, first: list[str], second: list[str], third: list[str]
-) -> None:
-    warehouse.run(event_types=first)
-    warehouse.sandbox.world.visits(5)
-    fail_from(warehouse.sandbox, 2)
-    warehouse.run(event_types=second, page_size=100)
-    warehouse.sandbox.faults.clear()
-    warehouse.run(event_types=third)
-    assert warehouse.missing(types=third) == 0
 
 
 # What is stored

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import socket
 import threading
 from typing import TYPE_CHECKING, Any
@@ -80,7 +81,8 @@ def test_a_malformed_key(sandbox: Sandbox, tap: Tap, key: object) -> None:
 def test_it_is_redacted_before_a_text_is_cut(start: Start, tap: Tap) -> None:
     sandbox = start(visits=1, api_key=KEY)
     for before in range(300 - len(KEY), 301, 7):
-        body = json.dumps({"title": "x" * before + KEY + "and more" * 99}).encode()
+        text = "x" * before + KEY + "and more" * 99
+        body = json.dumps({"title": text, "type": text}).encode()
         sandbox.faults = [Fault(status=401, body=body)]
         output = tap(sandbox.config())
         assert_hidden(output)
@@ -114,6 +116,28 @@ def test_wherever_a_handler_sits(start: Start, tap: Tap, tmp_path: Path, where: 
     )
     assert output.code == 0
     assert r"For ***\x1b" in output.stderr.replace("\\\\", "\\")
+    assert_hidden(output)
+
+
+def test_lines_and_tracebacks_of_others(start: Start, tap: Tap) -> None:
+    """Whatever library logs in the process of the tap, the sandbox in this case."""
+    sandbox = start(visits=1, api_key=KEY)
+    logger = logging.getLogger("some.library")
+
+    def log(_: object) -> bool:
+        logger.warning("It is %s\x1b[31m, %d", KEY, 5)
+        try:
+            raise ValueError(KEY)
+        except ValueError:
+            logger.exception("It fails")
+        return False
+
+    sandbox.faults = [Fault(when=log)]
+    output = tap(sandbox.config())
+    assert output.code == 0
+    assert r"It is ***\x1b[31m, 5" in output.stderr
+    assert "It fails\nTraceback (most recent call last):\n" in output.stderr
+    assert "ValueError: ***" in output.stderr
     assert_hidden(output)
 
 
