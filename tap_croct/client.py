@@ -9,7 +9,6 @@ import ssl
 import sys
 import threading
 from dataclasses import replace
-from functools import cached_property
 from http import HTTPStatus
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import backoff
 import requests
 from singer_sdk import RESTStream
-from singer_sdk.exceptions import FatalAPIError
 from singer_sdk.streams.rest import PageContext
 
 from tap_croct import errors
@@ -150,12 +148,6 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
         """Headers of every request, the key among them."""
         return {"Accept": "application/json", "X-Api-Key": self.config["api_key"]}
 
-    @cached_property
-    @override
-    def user_agent(self) -> str:
-        """The setting `user_agent`, or the tap's name and version."""
-        return self.config.get("user_agent") or f"tap-croct/{self._tap.plugin_version}"
-
     @property
     @override
     def requests_session(self) -> Session:
@@ -222,8 +214,6 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
         )
         try:
             page: Page = retrying(attempt)()
-        except FatalAPIError:
-            raise
         except (RetriableError, requests.RequestException) as error:
             tried = f" (after {counted(sent - 1, 'retry')})" if sent > 1 else ""
             message = (

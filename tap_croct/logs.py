@@ -152,6 +152,31 @@ def guess(name: str, known: Iterable[str], similarity: float = _SIMILAR, prefix:
     return f"; did you mean {' or '.join(filter(None, [', '.join(names[:-1]), names[-1]]))}?"
 
 
+def unknown(
+    names: Iterable[str], known: Iterable[str], prefix: str = ""
+) -> tuple[list[str], list[str]]:
+    """Tell misspelt names of settings, or of environment variables, from unknown ones.
+
+    Args:
+        names: The names given.
+        known: The names of the settings, or of their variables.
+        prefix: What all of them start with, and so no sign of similarity.
+
+    Returns:
+        A line for each name that is close to a known one, and a line for each other one.
+    """
+    known = list(known)
+    misspelt, others = [], []
+    for name in sorted(set(names).difference(known)):
+        text = printable(name, NAME_LIMIT)
+        hint = guess(name, known, prefix=prefix)
+        if guess(name, known, MISSPELT, prefix):
+            misspelt.append(f"{text}: is not a setting{hint}")
+        else:
+            others.append(f"{text}: is not a setting, and is ignored{hint}")
+    return misspelt, others
+
+
 def no_constant(name: str) -> NoReturn:
     """Reject what Python takes for JSON, and nothing else does: NaN passes every limit.
 

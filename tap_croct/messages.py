@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import re
 import select
 import signal
 import sys
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 from uuid import uuid4
@@ -15,6 +17,7 @@ from singer_sdk.batch import Batcher
 from singer_sdk.contrib.msgspec import MsgSpecWriter, decoder, encoder
 from singer_sdk.helpers._batch import StorageTarget  # the SDK has no public name for it
 
+from tap_croct import SIGNALS
 from tap_croct.errors import OutputError
 from tap_croct.logs import NAME_LIMIT, guess, printable
 
@@ -101,15 +104,24 @@ class MessageWriter(MsgSpecWriter):
         """
         self._write(text.encode())
 
-    def terminate(self, signum: int) -> None:
-        """End the process as a signal asks, at once or after the line that is being written.
+    @contextlib.contextmanager
+    def handling_signals(self) -> Iterator[None]:
+        """Hold signals back during the context, which creates a tap, and handle them after it.
 
-        Args:
-            signum: The signal's number.
-
-        Raises:
-            SystemExit: With 128 + `signum`, as a shell reports it.
+        The SDK's handlers, which a tap gets first, write a STATE message from wherever the signal
+        strikes, be it in the middle of a line, and exit with 0.
         """
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        try:
+            yield
+        finally:
+            for signum in SIGNALS if threading.current_thread() is threading.main_thread() else ():
+                if signal.getsignal(signum) != signal.SIG_IGN:
+                    signal.signal(signum, self._terminate)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def _terminate(self, signum: int, _frame: object) -> None:
+        """End the process as a signal asks, at once or after the line that is being written."""
         if self._writing:
             self._signal = signum
         else:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from uuid import UUID
 
 from jsonschema import FormatChecker
 from singer_sdk import typing as th
 from singer_sdk.plugin_base import JSONSchemaValidator
 
 from tap_croct import stream_maps, times
-from tap_croct.logs import MISSPELT, NAME_LIMIT, guess, printable
+from tap_croct.logs import NAME_LIMIT, guess, printable
 from tap_croct.messages import wrong_batches
 from tap_croct.schemas import EVENT_TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from jsonschema import ValidationError
 
@@ -170,6 +170,7 @@ _TYPES = {
     "object": "a JSON object",
     "string": "a string",
 }
+_UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _FORMATS = FormatChecker(formats=())
 
 
@@ -248,40 +249,8 @@ def warnings(config: Mapping[str, Any]) -> Iterator[str]:
     key = config["api_key"]
     if key != key.strip("'\""):
         yield "api_key: stands in quotes, which are sent with it (`docker --env-file` keeps them)"
-    elif not _is_uuid4(key):
+    elif not _UUID4.fullmatch(key.lower()):
         yield "api_key: is not a version 4 UUID, as all keys of Croct are"
-
-
-def unknown(
-    names: Iterable[str], known: Iterable[str], prefix: str = ""
-) -> tuple[list[str], list[str]]:
-    """Tell misspelt names of settings, or of environment variables, from unknown ones.
-
-    Args:
-        names: The names given.
-        known: The names of the settings, or of their variables.
-        prefix: What all of them start with, and so no sign of similarity.
-
-    Returns:
-        A line for each name that is close to a known one, and a line for each other one.
-    """
-    known = list(known)
-    misspelt, others = [], []
-    for name in sorted(set(names).difference(known)):
-        text = printable(name, NAME_LIMIT)
-        hint = guess(name, known, prefix=prefix)
-        if guess(name, known, MISSPELT, prefix):
-            misspelt.append(f"{text}: is not a setting{hint}")
-        else:
-            others.append(f"{text}: is not a setting, and is ignored{hint}")
-    return misspelt, others
-
-
-def _is_uuid4(text: str) -> bool:
-    try:
-        return UUID(text).version == 4 and str(UUID(text)) == text.lower()  # noqa: PLR2004
-    except ValueError:
-        return False
 
 
 def _mistake(error: ValidationError) -> str:

@@ -205,8 +205,8 @@ class StreamMapCheck:
             {source} if source in self._streams else set(fnmatch.filter(self._streams, source))
         )
         if not streams:
-            what = printable(source, NAME_LIMIT)
-            self.mistakes.append(f'{where}: unknown stream "{what}"{guess(source, self._streams)}')
+            text = f'unknown stream "{printable(source, NAME_LIMIT)}"{guess(source, self._streams)}'
+            self.mistakes.append(f"{where}: {text}")
             return set()
         if definition == {}:
             self.warnings.append(

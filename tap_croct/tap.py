@@ -6,9 +6,7 @@ import contextlib
 import dataclasses
 import json
 import os
-import signal
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
@@ -18,7 +16,7 @@ from singer_sdk import Tap
 from singer_sdk.mapper import RemoveRecordTransform
 from singer_sdk.tap_base import CliTestOptionValue
 
-from tap_croct import SIGNALS, catalog, inputs, logs, settings, stream_maps
+from tap_croct import catalog, inputs, logs, settings, stream_maps
 from tap_croct.bookmark import checked_state
 from tap_croct.errors import InputError, OutputError
 from tap_croct.export import EMPTY_PAGES, LIMIT_REACHED
@@ -32,7 +30,7 @@ else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from tap_croct.sync import CroctStream
 
@@ -80,52 +78,24 @@ class TapCroct(Tap):
         """Paths of what came from the API and is not in the schemas."""
 
         self._summed_up = False
-        self._testing = testing
         given = dict(config or {})
         if parse_env_config:
             given = inputs.merged([("the configuration", given), _environment()])
-        checked = self._checked(given, required=validate_config)
+        checked, mistakes = _checked(given, testing=testing)
+        if mistakes and validate_config:
+            raise InputError(*mistakes)
         if isinstance(kwargs.get("catalog"), dict):
             kwargs["catalog"] = catalog.checked(kwargs["catalog"], STREAMS)
-        with _signals_held(self):
+        if isinstance(kwargs.get("state"), dict):
+            kwargs["state"] = checked_state(kwargs["state"], STREAMS, self.logger)
+        writer = kwargs.setdefault("message_writer", MessageWriter())
+        with writer.handling_signals():
             super().__init__(config=checked, validate_config=validate_config, **kwargs)
-
-    def _checked(self, config: dict[str, Any], *, required: bool) -> dict[str, Any]:
-        """Return the settings with their defaults; nothing, if they are wrong and not required."""
-        # Not left to the SDK: its messages quote what is wrong, a key too.
-        schema = self.config_jsonschema
-        self.append_builtin_config(schema)
-        config = {name: value for name, value in config.items() if value is not None}
-        key = str(config.get("api_key") or "").strip()
-        logs.redact(key)
-        logs.redact(key.strip("'\""))
-        mistakes = settings.validate(config, schema)
-        maps = config.get("stream_maps")
-        if isinstance(maps, dict):
-            variable = os.environ.get(f"{inputs.PREFIX}STREAM_MAPS", "")
-            mistakes += stream_maps.dropped_nulls(maps, variable)
-        misspelt, unknown = settings.unknown(config, schema["properties"])
-        for line in (*unknown, *(() if mistakes else settings.warnings(config))):
-            self.logger.warning(line)
-        mistakes += misspelt
-        if mistakes:
-            if required:
-                raise InputError(*mistakes)
-            return {}
-        inputs.check_network(config["api_url"])
-        if self._testing:
-            config.pop("batch_config", None)
-            for name, most in _TEST_LIMITS.items():
-                config[name] = min(config[name], most)
-        return config
 
     @override
     def discover_streams(self) -> list[CroctStream]:
         """Return the three streams."""
-        streams = [stream(self) for stream in STREAMS.values()]
-        for stream in streams if self._testing else ():
-            stream.longest_wait = _TEST_LIMITS["request_timeout"]
-        return streams
+        return [stream(self) for stream in STREAMS.values()]
 
     @override
     def setup_mapper(self) -> None:
@@ -169,18 +139,6 @@ class TapCroct(Tap):
             names[name] = {*own, *((entry.schema.properties or ()) if entry else ())}
         return names
 
-    @override
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Take the state of an earlier run.
-
-        Args:
-            state: The state, or a STATE message around it.
-
-        Raises:
-            InputError: If it is not a state.
-        """
-        super().load_state(checked_state(state, STREAMS, self.logger))
-
     # The command line
 
     @override
@@ -216,6 +174,8 @@ class TapCroct(Tap):
         ctx.close()  # the files that it opened: nothing else closes them after an error
         tap = cls(config=ctx.params["config"].config, catalog=selection, testing=True)
         streams = tap.selected_streams()
+        for stream in streams:
+            stream.longest_wait = _TEST_LIMITS["request_timeout"]
         # Nothing reads the messages, and a terminal or a CI log would show a person's data.
         with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
             tap.run_sync_dry_run(streams=streams)
@@ -268,6 +228,36 @@ class TapCroct(Tap):
         )
 
 
+def _checked(given: Mapping[str, Any], *, testing: bool) -> tuple[dict[str, Any], list[str]]:
+    """Return the settings with their defaults, or none of them and what is wrong.
+
+    Not left to the SDK: its messages quote what is wrong, a key too.
+    """
+    schema = TapCroct.config_jsonschema
+    TapCroct.append_builtin_config(schema)
+    config = {name: value for name, value in given.items() if value is not None}
+    key = str(config.get("api_key") or "").strip()
+    logs.redact(key)
+    logs.redact(key.strip("'\""))
+    mistakes = settings.validate(config, schema)
+    if isinstance(maps := config.get("stream_maps"), dict):
+        variable = os.environ.get(f"{inputs.PREFIX}STREAM_MAPS", "")
+        mistakes += stream_maps.dropped_nulls(maps, variable)
+    misspelt, unknown = logs.unknown(config, schema["properties"])
+    mistakes += misspelt
+    for line in (*unknown, *(() if mistakes else settings.warnings(config))):
+        TapCroct.logger.warning(line)
+    if mistakes:
+        return {}, mistakes
+    inputs.check_network(config["api_url"])
+    config.setdefault("user_agent", f"{TapCroct.name}/{TapCroct.plugin_version}")
+    if testing:
+        config.pop("batch_config", None)
+        for name, most in _TEST_LIMITS.items():
+            config[name] = min(config[name], most)
+    return config, []
+
+
 def _environment() -> tuple[str, dict[str, Any]]:
     """Return the settings in the environment, with what to call them.
 
@@ -278,29 +268,12 @@ def _environment() -> tuple[str, dict[str, Any]]:
     TapCroct.append_builtin_config(schema)
     found, others = inputs.settings_in(inputs.variables(), schema)
     known = [f"{inputs.PREFIX}{name.upper()}" for name in (*schema["properties"], "loglevel")]
-    misspelt, unknown = settings.unknown(others, known, inputs.PREFIX)
+    misspelt, unknown = logs.unknown(others, known, inputs.PREFIX)
     for line in unknown:
         TapCroct.logger.warning(line)
     if misspelt:
         raise InputError(*misspelt)
     return "the environment (TAP_CROCT_… or .env)", found
-
-
-@contextlib.contextmanager
-def _signals_held(tap: TapCroct) -> Iterator[None]:
-    """Hold signals back until the tap handles them.
-
-    The SDK's handlers, which a tap gets first, write a STATE message from wherever the signal
-    strikes, be it in the middle of a line, and exit with 0.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    try:
-        yield
-    finally:
-        for signum in SIGNALS if threading.current_thread() is threading.main_thread() else ():
-            if signal.getsignal(signum) != signal.SIG_IGN:
-                signal.signal(signum, lambda number, _: tap.message_writer.terminate(number))
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def configured_command() -> click.Command:
