@@ -104,6 +104,8 @@ def items_of(draw: st.DrawFn, stream: str) -> Json:
         places = [
             p for p in _places(item) if p[-1] != "@type" and not (p[0] in CONVERTED and len(p) < 3)
         ]
+        if not places:
+            continue
         *parents, name = draw(st.sampled_from(places))
         holder = _at(item, tuple(parents))
         if draw(st.integers(0, 2)) == 0:

@@ -28,7 +28,8 @@ def lines_of(process: subprocess.Popen[bytes], *, pause: float, every: int = 1) 
     with io.BufferedReader(cast("io.RawIOBase", process.stdout), 8192) as reader:
         for line in reader:
             yield line
-            records += line.startswith(b'{"type":"RECORD"')
-            if records % every == 0:
-                _NEVER.wait(pause)
+            if line.startswith(b'{"type":"RECORD"'):
+                records += 1
+                if records % every == 0:
+                    _NEVER.wait(pause)
     assert process.wait(timeout=30) == 0

@@ -380,15 +380,14 @@ class TestFullTable:
 
 
 @pytest.mark.slow
-def test_a_window_that_ends_while_a_page_is_read(start: Start, tmp_path: Path) -> None:
+def test_a_window_that_ends_while_a_page_is_read(sandbox: Sandbox, tmp_path: Path) -> None:
     """The page after was asked for before the end: what happens until then is not in it."""
-    sandbox = start(visits=50)
     for event in sandbox.world.items("events"):
-        event["payload"]["title"] = "x" * 8000  # a page does not fit into the pipe
+        event["payload"]["title"] = "x" * 8000  # the page does not fit into the pipe
     end = moment(int(time.time() * 1000) + 3000)
     config = sandbox.config(end_date=end, time_unit="milliseconds")
     with launch(tmp_path, config) as process:
-        lines = [*lines_of(process, pause=5, every=900)]
+        lines = [*lines_of(process, pause=5, every=500)]
     (state,) = [json.loads(line)["value"]["bookmarks"] for line in lines if b'"STATE"' in line][-1:]
     assert state["events"]["scope"]["finished"] is False
     assert state["users"]["scope"]["finished"] is True

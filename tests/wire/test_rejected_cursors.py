@@ -65,7 +65,8 @@ PATHS: dict[str, Callable[[Path], dict[str, Any]]] = {
 def test_in_the_middle_of_a_run(start: Start, tmp_path: Path, path: str, time_unit: str) -> None:
     """A page holds more than a day; while it is read, slowly, the one after is asked for."""
     sandbox = start(visits=250, time_unit=time_unit)
-    for stream in STREAMS:
+    rejected = STREAMS if path == "plain" else STREAMS[:1]  # each takes five seconds to confirm
+    for stream in rejected:
         reject(sandbox, stream)
         items = sandbox.world.items(stream)
         assert stream == "events" or items[99][ORDERS[stream]] - items[0][ORDERS[stream]] > DAY
@@ -73,7 +74,7 @@ def test_in_the_middle_of_a_run(start: Start, tmp_path: Path, path: str, time_un
         lines = [line.decode() for line in lines_of(process, pause=0.02, every=100)]
         assert process.stderr is not None
         output = Output(0, "".join(lines), process.stderr.read().decode())
-    assert resumed_by_time(output) == 3
+    assert resumed_by_time(output) == len(rejected)
     for stream in STREAMS:
         found = output.records(stream) + in_files(output, stream)
         arrived = {record[KEYS[stream]] for record in found}
