@@ -252,10 +252,12 @@ class Export:
         resume from there would skip what really happened until then.
         """
         self._records += len(page.items)
-        for item in page.items:
-            ms = times.to_milliseconds(item.get(self._job.replication_key))
-            if ms is not None and times.FIRST_MS <= ms <= page.received:
-                self._latest = ms if self._latest is None else max(ms, self._latest)
+        name, known = self._job.replication_key, times.to_milliseconds
+        seen = [ms for item in page.items if (ms := known(item.get(name))) is not None]
+        seen = [ms for ms in seen if times.FIRST_MS <= ms <= page.received]
+        if self._latest is not None:
+            seen.append(self._latest)
+        self._latest = max(seen, default=None)
 
     def _end(self, paginator: CursorPaginator, window: Window, asked: int) -> str | None:
         self._warn_of_empty_pages(paginator)

@@ -91,10 +91,14 @@ class MessageWriter(MsgSpecWriter):
             OutputError: If standard output cannot be written.
             SystemExit: If a signal arrived; whole lines are written.
         """
-        more: dict[str, Any] = {} if version is None else {"version": version}
-        more["time_extracted"] = received.isoformat()
-        lines = [{"type": "RECORD", "stream": stream, "record": r, **more} for r in records]
-        self._write(encoder.encode_lines(lines))
+        extracted = received.isoformat()
+        messages: list[dict[str, Any]] = [
+            {"type": "RECORD", "stream": stream, "record": record, "time_extracted": extracted}
+            for record in records
+        ]
+        for message in messages if version is not None else ():
+            message["version"] = version
+        self._write(encoder.encode_lines(messages))
 
     def write_text(self, text: str) -> None:
         """Write lines that are not messages.

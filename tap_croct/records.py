@@ -15,7 +15,7 @@ from tap_croct.flattening import Flattener, join_additional
 from tap_croct.schemas import ADDITIONAL, undeclared
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from collections.abc import Set as AbstractSet
 
     from singer_sdk import Stream
@@ -70,13 +70,13 @@ class Records:
         return {f"{self._stream}.{n}" for mapping in self._mappings for n in mapping.unknown}
 
     def of(
-        self, items: list[Record], enrich: Callable[[Record], None]
+        self, items: list[Record], enrich: Callable[[list[Record]], None]
     ) -> Iterator[tuple[str, list[Record]]]:
         """Make records of the items of a page.
 
         Args:
             items: The items; they are changed.
-            enrich: Adds to a record what the API does not send with it.
+            enrich: Adds to records what the API does not send with them.
 
         Yields:
             For each stream map, the name of the stream that it makes, and its records.
@@ -85,42 +85,33 @@ class Records:
             MapExpressionError: If an expression of a stream map fails.
             RecursionError: If a record is nested too deeply.
         """
-        moved = self._complete(items)
-        for record in items:
-            enrich(record)
-            leave_out(record, self._deselected)
+        if ensure_keys(items, self._key):
+            self._warn_once(f"records without `{self._key}` get one derived from their content")
+        if convert_times(items, self._times):
+            self._warn_once("numbers that are not a time from year 1 to 9999 become null")
+        moved = move_undeclared(items, self._declared)
+        enrich(items)
+        leave_out(items, self._deselected)
         for mapping in self._mappings:
             yield mapping.stream, mapping.apply(items, moved)
 
-    def _complete(self, items: list[Record]) -> set[str]:
-        """Set keys and times, move what the schema lacks; return the names of what was moved."""
-        lost = derived = False
-        for record in items:
-            derived |= ensure_key(record, self._key)
-            lost |= convert_times(record, self._times)
-        if derived:
-            self._warn_once(f"records without `{self._key}` get one derived from their content")
-        if lost:
-            self._warn_once("numbers that are not a time from year 1 to 9999 become null")
-        return move_undeclared(items, self._declared)
 
-
-def ensure_key(record: Record, name: str) -> bool:
-    """Give a record without a primary key one that is derived from its content.
+def ensure_keys(records: Iterable[Record], name: str) -> bool:
+    """Give records without a primary key one that is derived from their content.
 
     Args:
-        record: An item as the API sent it; it is changed.
+        records: Items as the API sent them; they are changed.
         name: The primary key.
 
     Returns:
-        Whether it had none: it was missing, null or empty.
+        Whether there were any: their key was missing, null or empty.
     """
-    if record.get(name) not in (None, ""):
-        return False
-    record.pop(name, None)
-    content = _CANONICAL.encode(record).decode()
-    record[name] = str(uuid.uuid5(_NAMESPACE, content))
-    return True
+    without = [record for record in records if record.get(name) in (None, "")]
+    for record in without:
+        record.pop(name, None)
+        content = _CANONICAL.encode(record).decode()
+        record[name] = str(uuid.uuid5(_NAMESPACE, content))
+    return bool(without)
 
 
 def move_undeclared(records: Collection[Record], declared: AbstractSet[str]) -> set[str]:
@@ -151,11 +142,11 @@ def time_paths(schema: dict[str, Any]) -> Tree:
     return paths
 
 
-def convert_times(record: Record, paths: Tree) -> bool:
+def convert_times(records: Iterable[Record], paths: Tree) -> bool:
     """Turn times from milliseconds since the epoch into RFC 3339 strings.
 
     Args:
-        record: A record; it is changed. What is not a number stays as it came.
+        records: Records; they are changed. What is not a number stays as it came.
         paths: Where the times are.
 
     Returns:
@@ -163,12 +154,16 @@ def convert_times(record: Record, paths: Tree) -> bool:
     """
     lost = False
     for name, below in paths.items():
-        value = record.get(name)
+        holders = [record for record in records if name in record]
         if below is not None:
-            lost |= isinstance(value, dict) and convert_times(value, below)
-        elif type(value) in (int, Decimal):  # a bool is not a time
-            record[name] = text = times.from_api(value)
-            lost |= text is None
+            nested = [record[name] for record in holders if isinstance(record[name], dict)]
+            lost |= convert_times(nested, below)
+            continue
+        for record in holders:
+            value = record[name]
+            if type(value) in (int, Decimal):  # a bool is not a time
+                record[name] = text = times.from_api(value)
+                lost |= text is None
     return lost
 
 
@@ -192,18 +187,20 @@ def deselected(mask: Mapping[tuple[str, ...], bool]) -> Tree:
     return found
 
 
-def leave_out(record: Record, names: Tree) -> None:
-    """Remove properties from a record.
+def leave_out(records: Iterable[Record], names: Tree) -> None:
+    """Remove properties from records.
 
     Args:
-        record: The record; it is changed.
+        records: The records; they are changed.
         names: What is deselected.
     """
     for name, below in names.items():
         if below is None:
-            record.pop(name, None)
-        elif isinstance(value := record.get(name), dict):
-            leave_out(value, below)
+            for record in records:
+                record.pop(name, None)
+        else:
+            nested = [record[name] for record in records if name in record]
+            leave_out([value for value in nested if isinstance(value, dict)], below)
 
 
 class _Mapping:

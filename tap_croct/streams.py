@@ -43,18 +43,19 @@ class Events(CroctStream):
         return {**params, "events": self.event_types}
 
     @override
-    def enrich(self, record: dict[str, Any], metadata: Any) -> None:
-        """Add the event's type, and where it belongs, to an event that doesn't say so itself."""
-        payload = record.get("payload")
-        kind = None
-        if isinstance(payload, dict):  # `type` is what `@type` was called before contract 0.3.0
-            kind = payload.get("@type", payload.get("type"))
-        if record.get("eventType") is None:
-            record["eventType"] = kind
-        if record.get("metadata") is None:
-            record["metadata"] = metadata
-        if kind is not None and (not isinstance(kind, str) or kind not in schemas.PAYLOADS):
-            self._tap.unknown.add(f"event type {printable(kind)}")
+    def enrich(self, records: list[dict[str, Any]], metadata: Any) -> None:
+        """Add the event's type, and where it belongs, to events that don't say so themselves."""
+        for record in records:
+            payload = record.get("payload")
+            kind = None
+            if isinstance(payload, dict):  # before contract 0.3.0, `@type` was called `type`
+                kind = payload.get("@type", payload.get("type"))
+            if record.get("eventType") is None:
+                record["eventType"] = kind
+            if record.get("metadata") is None:
+                record["metadata"] = metadata
+            if kind is not None and (not isinstance(kind, str) or kind not in schemas.PAYLOADS):
+                self._tap.unknown.add(f"event type {printable(kind)}")
 
 
 class Sessions(CroctStream):
@@ -77,8 +78,9 @@ class Users(CroctStream):
     schema = schemas.USER
 
     @override
-    def enrich(self, record: dict[str, Any], metadata: Any) -> None:
+    def enrich(self, records: list[dict[str, Any]], metadata: Any) -> None:
         """Make lists of what was one string in contracts before 0.7.1."""
-        for name in ("activities", "interests"):
-            if isinstance(value := record.get(name), str):
-                record[name] = [value]
+        for record in records:
+            for name in ("activities", "interests"):
+                if isinstance(value := record.get(name), str):
+                    record[name] = [value]

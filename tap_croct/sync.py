@@ -77,12 +77,12 @@ class CroctStream(ApiStream, abc.ABC):
         """Return the primary key and the replication key, whatever a catalog says."""
         return cls.primary_keys[0], str(cls.replication_key)  # type: ignore[index]
 
-    def enrich(self, record: Record, metadata: Any) -> None:
+    def enrich(self, records: list[Record], metadata: Any) -> None:
         """Add what the API does not send with an item.
 
         Args:
-            record: The item, its times already converted; it is changed.
-            metadata: Which application the items of its page belong to.
+            records: The items of a page, their times already converted; they are changed.
+            metadata: Which application they belong to.
         """
 
     @property
@@ -161,6 +161,7 @@ class CroctStream(ApiStream, abc.ABC):
                 write(name, rows, received)
         except RecursionError as error:
             raise nested_too_deeply(exported.number) from error
+        page.items.clear()  # the next page takes half the time in the same memory
 
     def _warn_once(self, message: str) -> None:
         if message not in self._warned:

@@ -24,6 +24,8 @@ LAST_MS = 253_402_300_799_999
 """9999-12-31T23:59:59.999Z, the last one."""
 
 _MINUTE = 60_000  # milliseconds
+_SECONDS = [f"{second:02d}." for second in range(60)]  # formatting them takes three times as long
+_MILLISECONDS = [f"{ms:03d}Z" for ms in range(1000)]
 _LONGEST = 20  # digits of a number that may be a time
 
 
@@ -50,7 +52,7 @@ def to_rfc3339(ms: int) -> str:
         OverflowError: If no calendar has it.
     """
     minutes, rest = divmod(ms, _MINUTE)
-    return f"{_minute(minutes)}{rest // 1000:02d}.{rest % 1000:03d}Z"
+    return f"{_minute(minutes)}{_SECONDS[rest // 1000]}{_MILLISECONDS[rest % 1000]}"
 
 
 def from_api(value: object) -> str | None:
@@ -62,7 +64,7 @@ def from_api(value: object) -> str | None:
     Returns:
         As `to_rfc3339`; None if it is not a whole number, or no calendar has it.
     """
-    ms = to_milliseconds(value)
+    ms = value if type(value) is int else to_milliseconds(value)
     return to_rfc3339(ms) if ms is not None and FIRST_MS <= ms <= LAST_MS else None
 
 

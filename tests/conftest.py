@@ -47,7 +47,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @functools.cache
-def _world(seed: int, visits: int, ids: bool) -> bytes:  # noqa: FBT001
+def _world(seed: int, visits: int, ids: bool) -> bytes:  # noqa: FBT001 - for the cache
     """Return a pickled world: to load it takes a tenth of the time of making it."""
     return pickle.dumps(World(seed, visits, ids=ids))
 
@@ -60,7 +60,7 @@ def start() -> Iterator[Callable[..., Sandbox]]:
         def _start(
             *, visits: int = 30, seed: int = 1, ids: bool = True, **switches: Any
         ) -> Sandbox:
-            world = pickle.loads(_world(seed, visits, ids))  # noqa: S301
+            world = pickle.loads(_world(seed, visits, ids))  # noqa: S301 - made above
             return stack.enter_context(Sandbox(world, Switches(**switches)))
 
         yield _start

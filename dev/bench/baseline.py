@@ -13,8 +13,8 @@ import requests
 
 class _Event(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     id: str
-    sessionId: str  # noqa: N815
-    userId: str  # noqa: N815
+    sessionId: str  # noqa: N815 - the API's name
+    userId: str  # noqa: N815 - the API's name
     timestamp: int
     context: msgspec.Raw
     payload: msgspec.Raw
@@ -22,7 +22,7 @@ class _Event(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 class _Page(msgspec.Struct):
     items: list[_Event]
-    nextCursor: str | None = None  # noqa: N815
+    nextCursor: str | None = None  # noqa: N815 - the API's name
 
 
 class _Record(msgspec.Struct, tag="RECORD", tag_field="type", gc=False):

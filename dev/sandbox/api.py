@@ -90,7 +90,7 @@ class Request:
         return self.params.get(name, [None])[0]
 
 
-class Problem(Exception):  # noqa: N818
+class Problem(Exception):  # noqa: N818 - what RFC 9457 calls it
     """A problem as RFC 9457 has it."""
 
     def __init__(self, status: int, title: str, detail: str, kind: str) -> None:

@@ -40,7 +40,7 @@ class Run(NamedTuple):
     """Settings besides those that lead to the sandbox; None for no configuration."""
 
     args: tuple[str, ...] = ()
-    options: dict[str, Any] = {}  # noqa: RUF012
+    options: dict[str, Any] = {}  # noqa: RUF012 - nothing changes it
     fault: int = 0
     """Status of an answer that is in the way."""
 

@@ -90,7 +90,7 @@ def _exit_code() -> int:
 
 @contextmanager
 def _working_directory(folder: Path) -> Iterator[None]:
-    before = os.getcwd()  # noqa: PTH109
+    before = os.getcwd()  # noqa: PTH109 - as text, like what the run sees
     os.chdir(folder)
     try:
         yield

@@ -205,7 +205,7 @@ def _decoded(value: Any) -> Any:
     return value
 
 
-def _comparable_record(record: Json, flattened: bool) -> Json:  # noqa: FBT001
+def _comparable_record(record: Json, flattened: bool) -> Json:  # noqa: FBT001 - private
     """Return a record to compare; flattened, objects and lists in it have to be texts."""
     return {
         name: (type(value), _comparable(value, texts=flattened))

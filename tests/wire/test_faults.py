@@ -261,7 +261,7 @@ def test_everything_before_the_failing_page_is_out(
     sandbox: Sandbox,
     tap: Tap,
     tmp_path: Path,
-    files: bool,  # noqa: FBT001
+    files: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
     settings = batches(tmp_path) if files else {}
     sandbox.faults = [
