@@ -198,8 +198,10 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
             try:
                 response = exchange.response()
             except requests.Timeout:
-                self.close()
+                self.close()  # its thread may still hold the session
                 raise
+            if response.status_code < HTTPStatus.OK:
+                self.close()  # the real answer would be taken for that to the next request
             errors.check(response, self.longest_wait)
             return replace(self._page(response), received=exchange.received)
 
@@ -269,17 +271,16 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
             ApiError: If it is not a page. Success without items is an error.
             RecursionError: If it is nested too deeply.
         """
-        body = response.content
         try:
-            return decode_page(body, replace_nul=self.config["replace_nul_characters"])
+            return decode_page(response.content, replace_nul=self.config["replace_nul_characters"])
         except TypeError as error:
             reason = f"The response is not a page of records: {printable(error)}"
             raise errors.fatal_error(response, reason) from error
         except ValueError as error:
-            reason = f"The body of {len(body):,} bytes is not valid JSON ({printable(error)})"
+            reason = errors.not_json(response, error)
             if response.status_code != HTTPStatus.OK:
                 raise errors.fatal_error(response, reason) from error
-            message = f"{errors.problem(response)}. {reason}"
+            message = f"{errors.problem(response)}. {reason or 'It has no body'}"
             raise RetriableError(message) from error
 
 

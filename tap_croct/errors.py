@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-from requests.exceptions import ProxyError, SSLError, Timeout
+from requests.exceptions import ContentDecodingError, ProxyError, SSLError, Timeout
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError, SingerSDKError
 
 from tap_croct.logs import printable, redacted
@@ -23,14 +23,24 @@ MAX_RETRY_AFTER = 600
 """The longest pause in seconds that the API can ask for; beyond it, the run fails."""
 
 _YEAR = 365 * 86_400.0
+_BILLING = "Settle it in the billing settings of the workspace"
 _ADVICE = {
     202: "The service is suspended for this account: ask the account's owner or Croct",
     400: "Check `start_date`, `end_date`, `event_types` and `page_size`",
     401: "Check `api_key`",
+    402: _BILLING,
     403: "Check what `api_key` is allowed to do, and the quota of the account",
     404: "Check `api_url`",
     423: "The application's monthly quota is used up: wait for the next month or raise it",
 }
+_ADVICE_BY_TYPE = {
+    "unknown-api-key": "Croct does not know `api_key`: it was revoked, or never existed",
+    "invalid-api-key": "`api_key` is not a version 4 UUID: copy it once more",
+    "past-due-subscription": f"An invoice is overdue. {_BILLING}",
+    "quota-exceeded": f"The application's monthly active users are used up. {_BILLING}",
+}
+"""By the last part of a problem's `type`."""
+
 _NO_TLS = ("WRONG_VERSION_NUMBER", "wrong version number", "record layer failure")
 _REPORT = "Please report this if it happens again"
 
@@ -97,13 +107,17 @@ def nested_too_deeply(page: int) -> ApiError:
 
 
 def _advice(response: requests.Response) -> str:
-    status = response.status_code
-    if 300 <= status < 400:  # noqa: PLR2004
-        location = printable(response.headers.get("Location", "nowhere"))
+    status, headers = response.status_code, response.headers
+    if response.is_redirect:
         return (
             "Redirects are not followed, because the key would go with them. Check `api_url`: "
-            f"{host(response.url)} points to {location}"
+            f"{host(response.url)} points to {printable(headers['Location'])}"
         )
+    if status == HTTPStatus.ACCEPTED and (reason := headers.get("X-Suspension-Reason")):
+        return f"{_ADVICE[status]}. The reason: {printable(reason)}"
+    kind = str(_details(response).get("type")).rpartition("/")[2]
+    if kind in _ADVICE_BY_TYPE:
+        return _ADVICE_BY_TYPE[kind]
     if status == HTTPStatus.BAD_REQUEST and "cursor" in parse_qs(urlsplit(response.url).query):
         return "The request continued from a cursor, which may be what is rejected"
     return _ADVICE.get(status, _REPORT)
@@ -124,6 +138,8 @@ def check(response: requests.Response, longest_wait: float) -> None:
     status = response.status_code
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         return
+    if status < HTTPStatus.OK:  # the real answer follows it
+        raise RetriableError(problem(response))
     from_api = not _details(response).keys().isdisjoint(("title", "type"))
     gateway = status >= HTTPStatus.BAD_REQUEST and not from_api
     if not gateway and status not in {408, 429} and status < HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -131,11 +147,22 @@ def check(response: requests.Response, longest_wait: float) -> None:
     wait = retry_after(response)
     if wait is None or wait <= longest_wait:
         raise RetriableError(problem(response), wait)
-    message = (
-        f"{problem(response)}. The API asks to wait {wait:,.0f} s, "
-        f"more than {longest_wait} s: run again later"
-    )
-    raise ApiError(message, status)
+    text = f"The API asks to wait {wait:,.0f} s, more than {longest_wait} s: run again later"
+    raise ApiError(f"{problem(response)}. {text}", status)
+
+
+def not_json(response: requests.Response, error: ValueError) -> str:
+    """Say why the body of a response is not JSON.
+
+    Args:
+        response: The response.
+        error: What the decoder said.
+    """
+    encoding = response.headers.get("Content-Encoding", "").strip().lower()
+    if encoding not in {"", "identity", "gzip", "deflate"}:
+        return f"The body is encoded as {printable(encoding)}, which cannot be decoded"
+    size = len(response.content)
+    return f"The body of {size:,} bytes is not valid JSON ({printable(error)})" if size else ""
 
 
 def problem(response: requests.Response) -> str:
@@ -233,29 +260,27 @@ def _http_date(value: str) -> float | None:
         return None
 
 
-def describe(error: Exception, asked: str = "") -> str:
+def describe(error: Exception, asked: str) -> str:
     """Say in a few words why a request failed.
 
     Args:
         error: An exception of `requests` or a `RetriableError`.
-        asked: The host that was asked; by default, that of the request in the error.
+        asked: The host that was asked.
 
     Returns:
         A text that is safe to log.
     """
     if isinstance(error, RetriableAPIError):
         return str(error)
-    request = getattr(error, "request", None)
-    asked = asked or (host(request.url) if request is not None and request.url else "the API")
     if isinstance(error, Timeout):
         return f"no answer from {asked} in time"
+    if isinstance(error, ContentDecodingError):
+        return f"the answer of {asked} cannot be decoded: {printable(error)}"
     if isinstance(error, SSLError):
         reason = _root(error)
         if any(sign in reason for sign in _NO_TLS):
-            reason = (
-                f"it answers without TLS ({reason}). Perhaps `api_url` has the wrong port, or "
-                "should start with `http://`"
-            )
+            hint = "Perhaps `api_url` has the wrong port, or should start with `http://`"
+            reason = f"it answers without TLS ({reason}). {hint}"
         return f"no secure connection to {asked}: {reason}"
     way = " through the proxy of the environment" if isinstance(error, ProxyError) else ""
     return f"the connection to {asked}{way} failed: {_root(error)}"

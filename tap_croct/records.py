@@ -1,24 +1,24 @@
-"""From the items of a page to the records that are written: plain functions over dicts."""
+"""From the items of a page to records: plain functions over dicts; and flattening."""
 
 from __future__ import annotations
 
+import json
+import re
 import uuid
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from singer_sdk.exceptions import MapExpressionError
-from singer_sdk.mapper import CustomStreamMap, RemoveRecordTransform
+from singer_sdk.contrib.msgspec import encoder
+from singer_sdk.helpers._flattening import flatten_key  # the SDK's rules for long names
 
 from tap_croct import times
-from tap_croct.flattening import Flattener, join_additional
-from tap_croct.schemas import ADDITIONAL, undeclared
+from tap_croct.schemas import ADDITIONAL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from collections.abc import Set as AbstractSet
 
-    from singer_sdk import Stream
     from singer_sdk.mapper import StreamMap
 
 Record = dict[str, Any]
@@ -27,73 +27,8 @@ Tree = dict[str, "Tree | None"]
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "croct.com")
 _CANONICAL = msgspec.json.Encoder(order="sorted", decimal_format="number")
-_SEARCHED = 2000
-"""How many records of a run are searched for nested properties that the schema lacks."""
-
-_WITHOUT_DATA = (AttributeError, TypeError)
-"""Errors whose text names types only: that of others may quote a person's data."""
-
-_WITH_DATA = "NumberTooHigh"
-"""The one error of the SDK's evaluator whose text quotes the numbers that it was given."""
-
-
-class Records:
-    """The steps from items to records: decided once per run, applied page by page."""
-
-    def __init__(self, stream: Stream, primary_key: str, warn_once: Callable[[str], None]) -> None:
-        """Decide what has to be done.
-
-        Args:
-            stream: The stream: its schema, selection and stream maps.
-            primary_key: The property that identifies a record, whatever a catalog says.
-            warn_once: Logs a warning, unless it was logged before.
-        """
-        self._stream = stream.name
-        self._key = primary_key
-        own = stream.schema["properties"].keys()
-        in_catalog = stream.effective_schema["properties"].keys()
-        self._declared = own | in_catalog
-        self._times = time_paths(stream.schema)
-        self._deselected = deselected(stream.mask)
-        # What a catalog leaves out of the tap's schema is selected and mapped like all else, and
-        # only moved after that: it would slip past both.
-        self._mappings = [
-            _Mapping(stream_map, stream.schema, left_out=bool(own - in_catalog))
-            for stream_map in stream.stream_maps
-            if not isinstance(stream_map, RemoveRecordTransform)
-        ]
-        self._warn_once = warn_once
-
-    @property
-    def unknown(self) -> set[str]:
-        """Paths of what was written, so far, and is not in the schema."""
-        return {f"{self._stream}.{n}" for mapping in self._mappings for n in mapping.unknown}
-
-    def of(
-        self, items: list[Record], enrich: Callable[[list[Record]], None]
-    ) -> Iterator[tuple[str, list[Record]]]:
-        """Make records of the items of a page.
-
-        Args:
-            items: The items; they are changed.
-            enrich: Adds to records what the API does not send with them.
-
-        Yields:
-            For each stream map, the name of the stream that it makes, and its records.
-
-        Raises:
-            MapExpressionError: If an expression of a stream map fails.
-            RecursionError: If a record is nested too deeply.
-        """
-        if ensure_keys(items, self._key):
-            self._warn_once(f"records without `{self._key}` get one derived from their content")
-        if convert_times(items, self._times):
-            self._warn_once("numbers that are not a time from year 1 to 9999 become null")
-        moved = move_undeclared(items, self._declared)
-        enrich(items)
-        leave_out(items, self._deselected)
-        for mapping in self._mappings:
-            yield mapping.stream, mapping.apply(items, moved)
+_NOT_ASCII = re.compile("[^\x00-\x7f]+")
+_MOST_NAMES = 10_000  # that a level of flattening remembers: free keys can bring any number
 
 
 def ensure_keys(records: Iterable[Record], name: str) -> bool:
@@ -203,78 +138,99 @@ def leave_out(records: Iterable[Record], names: Tree) -> None:
             leave_out([value for value in nested if isinstance(value, dict)], below)
 
 
-class _Mapping:
-    """A stream map, and what comes after it: flattening, or the columns that a catalog lacks."""
+def join_additional(own: object, moved: dict[str, Any]) -> dict[str, Any]:
+    """Join what is moved into `additionalProperties` with what a record has there itself.
 
-    def __init__(self, stream_map: StreamMap, schema: dict[str, Any], *, left_out: bool) -> None:
-        self.stream = stream_map.stream_alias
-        self._map = stream_map
-        self._columns = stream_map.transformed_schema["properties"].keys()
-        self._flatten: Flattener | None = None
-        self._left_out = left_out
-        if stream_map.flattening_enabled:
-            self._flatten = Flattener(stream_map)
-            stream_map.flattening_options = None  # the schema is flat already; so records are not
-        self._objects = {n: p for n, p in schema["properties"].items() if "properties" in p}
-        self._searched = 0
-        self._unknown: set[str] = set()
+    Args:
+        own: The record's own value.
+        moved: What is moved, by name.
 
-    @property
-    def unknown(self) -> set[str]:
-        """Paths of what was written, so far, and is not in the schema."""
-        return self._unknown | (self._flatten.without_column if self._flatten else set())
-
-    def apply(self, records: list[Record], moved: set[str]) -> list[Record]:
-        if isinstance(self._map, CustomStreamMap):
-            records = _mapped(self._map, records)
-        for record in records if moved else ():
-            additional = record.get(ADDITIONAL)
-            self._unknown |= moved & additional.keys() if isinstance(additional, dict) else set()
-        if self._flatten is not None:
-            return [self._flatten(record) for record in records]
-        if self._left_out:
-            records = self._declared_only(records)
-        if self._searched < _SEARCHED:
-            self._search(records)
-        return records
-
-    def _declared_only(self, records: list[Record]) -> list[Record]:
-        """Return copies of records, in which what the schema lacks is moved."""
-        records = [dict(record) for record in records]
-        move_undeclared(records, self._columns)
-        if ADDITIONAL not in self._columns:
-            for record in records:
-                record.pop(ADDITIONAL, None)
-        return records
-
-    def _search(self, records: list[Record]) -> None:
-        self._searched += len(records)
-        for record in records:
-            for name, schema in self._objects.items():
-                self._unknown.update(undeclared(record.get(name), schema, f"{name}."))
-        self._unknown.discard("payload.type")  # the name of `@type` before contract 0.3.0
+    Returns:
+        The properties of both. An own value that is not an object, or that shares a name with what
+        is moved, is kept whole as the property `additionalProperties`.
+    """
+    if own is None:
+        return moved
+    if not isinstance(own, dict) or not own.keys().isdisjoint(moved):
+        return {ADDITIONAL: own, **moved}
+    return {**own, **moved}
 
 
-def _mapped(stream_map: CustomStreamMap, records: list[Record]) -> list[Record]:
-    try:
-        mapped = [stream_map.transform(record) for record in records]
-    except Exception as error:  # noqa: BLE001 - an expression can raise anything
-        raise _failed_expression(stream_map, error) from None
-    return [record for record in mapped if record is not None]
+class Flattener:
+    """Flattens the records of one schema.
+
+    The SDK makes the name of every column anew for every record; this remembers them: a level of
+    nesting is a table of the names met there. What has no column goes into `additionalProperties`
+    under the name that its column would have. A null without a column is left out: it stands for
+    an object whose columns are missing.
+    """
+
+    def __init__(self, stream_map: StreamMap) -> None:
+        """Prepare for a schema.
+
+        Args:
+            stream_map: The stream map with the flattened schema, and the options.
+        """
+        self.without_column: set[str] = set()
+        """Names of the columns that the schema would have needed."""
+
+        self._columns: Collection[str] = stream_map.transformed_schema["properties"].keys()
+        self._top = _Level((), self._columns, stream_map.flattening_options)
+
+    def __call__(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Flatten a record.
+
+        Args:
+            record: A record; it is not changed.
+
+        Returns:
+            A new record; objects and lists in it are JSON text.
+        """
+        flat: dict[str, Any] = {}
+        rest: dict[str, Any] = {}
+        _flatten(record, self._top, flat, rest)
+        if rest and ADDITIONAL in self._columns:
+            self.without_column.update(rest)
+            flat[ADDITIONAL] = _json_text(join_additional(record.get(ADDITIONAL), rest))
+        return flat
 
 
-def _failed_expression(stream_map: CustomStreamMap, error: Exception) -> MapExpressionError:
-    """Say which expression failed, and why; in words only that can't quote a person's data."""
-    why = type(error).__name__
-    if isinstance(error, MapExpressionError):
-        cause = error.__cause__ or error
-        why = type(cause).__name__
-        if why != _WITH_DATA:
-            why = str(cause)
-    elif isinstance(error, _WITHOUT_DATA):
-        why = f"{why}: {error}"
-    message = (
-        f"{stream_map.stream_alias}: the stream map `{stream_map.expr_evaluator.expr}` fails on a "
-        f"record: {why}. A property may be null or missing: `… if … else None`"
-    )
-    return MapExpressionError(message)
+class _Level(dict[str, "tuple[str, bool, _Level | None]"]):
+    """The properties of one level: name of the column, whether it exists, and the level below."""
+
+    def __init__(self, path: tuple[str, ...], columns: Collection[str], options: Any) -> None:
+        super().__init__()
+        self._path = path
+        self._columns = columns
+        self._options = options
+
+    def __missing__(self, name: str) -> tuple[str, bool, _Level | None]:
+        options = self._options
+        column = flatten_key(
+            name, list(self._path), options.separator, max_key_length=options.max_key_length
+        )
+        known = column in self._columns
+        deeper = not known and len(self._path) < options.max_level
+        below = _Level((*self._path, name), self._columns, options) if deeper else None
+        if len(self) < _MOST_NAMES:
+            self[name] = column, known, below
+        return column, known, below
+
+
+def _flatten(
+    value: dict[str, Any], level: _Level, flat: dict[str, Any], rest: dict[str, Any]
+) -> None:
+    for name, child in value.items():
+        column, known, below = level[name]
+        if known:
+            flat[column] = _json_text(child) if isinstance(child, (dict, list)) else child
+        elif below is not None and isinstance(child, dict):
+            _flatten(child, below, flat, rest)
+        elif child is not None:
+            rest[column] = child
+
+
+def _json_text(value: object) -> str:
+    """Return the JSON text that the SDK would write into a column."""
+    text = encoder.encode(value).decode()
+    return _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text)

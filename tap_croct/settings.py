@@ -216,6 +216,8 @@ def validate(config: dict[str, Any], schema: dict[str, Any]) -> list[str]:
     # Not left to the JSON schema: the SDK's crashes on a wrong `__else__`.
     if mistakes := list(stream_maps.wrong_shapes(config.get("stream_maps"))):
         return mistakes
+    if isinstance(maps := config.get("stream_maps"), dict):
+        config["stream_maps"] = stream_maps.normalized(maps)
     validator = JSONSchemaValidator(schema, format_checker=_FORMATS)
     errors = sorted(validator.iter_errors(config), key=lambda error: [str(p) for p in error.path])
     mistakes = list(dict.fromkeys(_mistake(error) for error in errors))
@@ -228,8 +230,6 @@ def validate(config: dict[str, Any], schema: dict[str, Any]) -> list[str]:
             config[name] = int(value)
     scheme, rest = config["api_url"].split(":", 1)
     config["api_url"] = f"{scheme.lower()}:{rest}"
-    if "stream_maps" in config:
-        config["stream_maps"] = stream_maps.normalized(config["stream_maps"])
     if {"start_date", "end_date"} <= config.keys():
         start, end = (times.parse(config[name]) for name in ("start_date", "end_date"))
         if end <= start:

@@ -190,7 +190,7 @@ class StreamMapCheck:
             for stream in sorted(unmapped):
                 self._outputs[stream].append(f"the stream {stream}")
         for output, sources in self._outputs.items():
-            if len(sources) > 1:
+            if len(sources) > 1 and not self.mistakes:
                 self.mistakes.append(
                     f'stream_maps: {" and ".join(sources)} end in one stream, "{output}": '
                     "each needs a name of its own"

@@ -20,8 +20,8 @@ from tap_croct.client import ApiStream
 from tap_croct.errors import OutputError, nested_too_deeply
 from tap_croct.export import LIMIT_REACHED, Export
 from tap_croct.logs import counted
+from tap_croct.mapping import Records
 from tap_croct.messages import BatchFiles
-from tap_croct.records import Record, Records
 from tap_croct.times import Scope
 
 if sys.version_info >= (3, 12):
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from tap_croct.bookmark import Resume
     from tap_croct.export import ExportedPage
+    from tap_croct.records import Record
 
     Write = Callable[[str, list[Record], datetime], None]
 

@@ -1,0 +1,237 @@
+"""What is done to the records of a stream: decided once per run, applied page by page."""
+
+from __future__ import annotations
+
+import fnmatch
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk.exceptions import MapExpressionError
+from singer_sdk.mapper import (
+    MAPPER_SOURCE_OPTION,
+    NULL_STRING,
+    CustomStreamMap,
+    RemoveRecordTransform,
+)
+
+from tap_croct.records import (
+    Flattener,
+    convert_times,
+    deselected,
+    ensure_keys,
+    leave_out,
+    move_undeclared,
+    time_paths,
+)
+from tap_croct.schemas import ADDITIONAL, undeclared
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from singer_sdk import Stream
+    from singer_sdk.mapper import StreamMap
+
+    from tap_croct.records import Record
+
+_SEARCHED = 2000
+"""How many records of a run are searched for nested properties that the schema lacks."""
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "array": (list,),
+    "boolean": (bool,),
+    "integer": (int,),
+    "null": (),
+    "number": (int, float, Decimal),
+    "object": (dict,),
+    "string": (str,),
+}
+_EXPRESSIONS: dict[type, str] = {
+    bool: "bool",
+    int: "int",
+    float: "float",
+    Decimal: "float",
+    dict: "json.dumps",
+    list: "json.dumps",
+}
+"""How an expression begins from which the SDK declares the type of its value."""
+
+_WITHOUT_DATA = (AttributeError, TypeError)
+"""Errors whose text names types only: that of others may quote a person's data."""
+
+_WITH_DATA = "NumberTooHigh"
+"""The one error of the SDK's evaluator whose text quotes the numbers that it was given."""
+
+
+class Records:
+    """The steps from items to records: decided once per run, applied page by page."""
+
+    def __init__(self, stream: Stream, primary_key: str, warn_once: Callable[[str], None]) -> None:
+        """Decide what has to be done.
+
+        Args:
+            stream: The stream: its schema, selection and stream maps.
+            primary_key: The property that identifies a record, whatever a catalog says.
+            warn_once: Logs a warning, unless it was logged before.
+        """
+        self._stream = stream.name
+        self._key = primary_key
+        own = stream.schema["properties"].keys()
+        in_catalog = stream.effective_schema["properties"].keys()
+        self._declared = own | in_catalog
+        self._times = time_paths(stream.schema)
+        self._deselected = deselected(stream.mask)
+        # What a catalog leaves out of the tap's schema is selected and mapped like all else, and
+        # only moved after that: it would slip past both.
+        self._mappings = [
+            _Mapping(stream_map, stream, left_out=bool(own - in_catalog))
+            for stream_map in stream.stream_maps
+            if not isinstance(stream_map, RemoveRecordTransform)
+        ]
+        self._warn_once = warn_once
+
+    @property
+    def unknown(self) -> set[str]:
+        """Paths of what was written, so far, and is not in the schema."""
+        return {f"{self._stream}.{n}" for mapping in self._mappings for n in mapping.unknown}
+
+    def of(
+        self, items: list[Record], enrich: Callable[[list[Record]], None]
+    ) -> Iterator[tuple[str, list[Record]]]:
+        """Make records of the items of a page.
+
+        Args:
+            items: The items; they are changed.
+            enrich: Adds to records what the API does not send with them.
+
+        Yields:
+            For each stream map, the name of the stream that it makes, and its records.
+
+        Raises:
+            MapExpressionError: If an expression of a stream map fails.
+            RecursionError: If a record is nested too deeply.
+        """
+        if ensure_keys(items, self._key):
+            self._warn_once(f"records without `{self._key}` get one derived from their content")
+        if convert_times(items, self._times):
+            self._warn_once("numbers that are not a time from year 1 to 9999 become null")
+        moved = move_undeclared(items, self._declared)
+        enrich(items)
+        leave_out(items, self._deselected)
+        for mapping in self._mappings:
+            yield mapping.stream, mapping.apply(items, moved, self._warn_once)
+
+
+class _Mapping:
+    """A stream map, and what comes after it: flattening, or the columns that a catalog lacks."""
+
+    def __init__(self, stream_map: StreamMap, stream: Stream, *, left_out: bool) -> None:
+        self.stream = stream_map.stream_alias
+        self._map = stream_map
+        self._columns = stream_map.transformed_schema["properties"].keys()
+        self._flatten: Flattener | None = None
+        self._left_out = left_out
+        if stream_map.flattening_enabled:
+            self._flatten = Flattener(stream_map)
+            stream_map.flattening_options = None  # the schema is flat already; so records are not
+        self._objects = {n: p for n, p in stream.schema["properties"].items() if "properties" in p}
+        computed = computed_columns(stream.config.get("stream_maps") or {}, stream.name)
+        self._kinds = {name: self._kinds_of(name) for name in computed}
+        self._searched = 0
+        self._unknown: set[str] = set()
+
+    @property
+    def unknown(self) -> set[str]:
+        """Paths of what was written, so far, and is not in the schema."""
+        return self._unknown | (self._flatten.without_column if self._flatten else set())
+
+    def apply(
+        self, records: list[Record], moved: set[str], warn_once: Callable[[str], None]
+    ) -> list[Record]:
+        if isinstance(self._map, CustomStreamMap):
+            records = _mapped(self._map, records)
+            self._check_kinds(records, warn_once)
+        for record in records if moved else ():
+            additional = record.get(ADDITIONAL)
+            self._unknown |= moved & additional.keys() if isinstance(additional, dict) else set()
+        if self._flatten is not None:
+            return [self._flatten(record) for record in records]
+        if self._left_out:
+            records = self._declared_only(records)
+        if self._searched < _SEARCHED:
+            self._search(records)
+        return records
+
+    def _kinds_of(self, name: str) -> tuple[type, ...]:
+        """Return the types that fit the column of a computed value; nothing where all do."""
+        declared = self._map.transformed_schema["properties"].get(name, {}).get("type", ())
+        names = [declared] if isinstance(declared, str) else declared
+        return tuple(kind for name in names for kind in _KINDS[name])
+
+    def _check_kinds(self, records: list[Record], warn_once: Callable[[str], None]) -> None:
+        for name, kinds in self._kinds.items():
+            for value in [record.get(name) for record in records] if kinds else ():
+                if value is not None and type(value) not in kinds:
+                    how = _EXPRESSIONS.get(type(value), "str")
+                    warn_once(
+                        f"the stream map of `{name}` in {self.stream} yields a value that does not "
+                        f"fit its column: write `{how}(…)`, or `str(…)` for text"
+                    )
+
+    def _declared_only(self, records: list[Record]) -> list[Record]:
+        """Return copies of records, in which what the schema lacks is moved."""
+        records = [dict(record) for record in records]
+        move_undeclared(records, self._columns)
+        if ADDITIONAL not in self._columns:
+            for record in records:
+                record.pop(ADDITIONAL, None)
+        return records
+
+    def _search(self, records: list[Record]) -> None:
+        self._searched += len(records)
+        for record in records:
+            for name, schema in self._objects.items():
+                self._unknown.update(undeclared(record.get(name), schema, f"{name}."))
+        self._unknown.discard("payload.type")  # the name of `@type` before contract 0.3.0
+
+
+def _mapped(stream_map: CustomStreamMap, records: list[Record]) -> list[Record]:
+    try:
+        mapped = [stream_map.transform(record) for record in records]
+    except Exception as error:  # noqa: BLE001 - an expression can raise anything
+        raise _failed_expression(stream_map, error) from None
+    return [record for record in mapped if record is not None]
+
+
+def _failed_expression(stream_map: CustomStreamMap, error: Exception) -> MapExpressionError:
+    """Say which expression failed, and why; in words only that can't quote a person's data."""
+    why = type(error).__name__
+    if isinstance(error, MapExpressionError):
+        cause = error.__cause__ or error
+        why = type(cause).__name__
+        if why != _WITH_DATA:
+            why = str(cause)
+    elif isinstance(error, _WITHOUT_DATA):
+        why = f"{why}: {error}"
+    message = (
+        f"{stream_map.stream_alias}: the stream map `{stream_map.expr_evaluator.expr}` fails on a "
+        f"record: {why}. A property may be null or missing: `… if … else None`"
+    )
+    return MapExpressionError(message)
+
+
+def computed_columns(stream_maps: Mapping[str, Any], stream: str) -> set[str]:
+    """Return the columns that expressions of stream maps yield.
+
+    Args:
+        stream_maps: The setting.
+        stream: Name of the stream whose records are mapped.
+    """
+    maps = [
+        definition
+        for name, definition in stream_maps.items()
+        if isinstance(definition, dict)
+        and fnmatch.fnmatch(stream, definition.get(MAPPER_SOURCE_OPTION, name))
+    ]
+    return {
+        n for m in maps for n in m if not n.startswith("__") and m[n] not in (None, NULL_STRING)
+    }
