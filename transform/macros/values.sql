@@ -1,0 +1,173 @@
+{#- Numbers, times and money from text that can hold anything: what does not fit is null. -#}
+
+{#- The type of amounts: nine decimals, because the contract allows currencies such as BTC. -#}
+{% macro numeric() %}
+    {{- return(adapter.dispatch('numeric', 'croct')()) -}}
+{% endmacro %}
+
+{% macro default__numeric() %}{{ return('numeric(38, 9)') }}{% endmacro %}
+
+{% macro bigquery__numeric() %}{{ return('numeric') }}{% endmacro %}
+
+{#- A number below 10^18, so that sums of a billion rows cannot overflow. -#}
+{% macro number(text) %}
+    {{- return(adapter.dispatch('number', 'croct')(text)) -}}
+{% endmacro %}
+
+{#- What a number looks like: an engine's own cast may take more ("1_000", "NaN"). -#}
+{% macro number_pattern() %}
+    {{- return("^ *[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][-+]?[0-9]{1,2})? *$") -}}
+{% endmacro %}
+
+{% macro duckdb__number(text) -%}
+    case
+        when regexp_matches({{ text }}, '{{ croct.number_pattern() }}')
+            and abs(try_cast({{ text }} as {{ croct.numeric() }})) < 1000000000000000000
+        then try_cast({{ text }} as {{ croct.numeric() }})
+    end
+{%- endmacro %}
+
+{% macro postgres__number(text) -%}
+    case
+        when {{ text }} ~ '{{ croct.number_pattern() }}'
+        then case
+            when abs(round(cast({{ text }} as numeric), 9)) < 1000000000000000000
+            then cast({{ text }} as {{ croct.numeric() }})
+        end
+    end
+{%- endmacro %}
+
+{% macro snowflake__number(text) -%}
+    case
+        when regexp_like({{ text }}, '{{ croct.number_pattern() }}')
+            and abs(try_cast({{ text }} as double)) < 1000000000000000000
+        then try_to_decimal({{ text }}, 38, 9)
+    end
+{%- endmacro %}
+
+{% macro bigquery__number(text) -%}
+    case
+        when regexp_contains({{ text }}, r'{{ croct.number_pattern() }}')
+            and abs(safe_cast({{ text }} as numeric)) < 1000000000000000000
+        then safe_cast({{ text }} as numeric)
+    end
+{%- endmacro %}
+
+{#- A whole number below a billion, such as a quantity. -#}
+{% macro integer(text) -%}
+    {%- set number = croct.number(text) -%}
+    cast(case when abs({{ number }}) < 1000000000 then {{ number }} end as {{ dbt.type_bigint() }})
+{%- endmacro %}
+
+{#- Text such as 2026-01-31T08:15:30.250Z as a timestamp in UTC, without a zone. -#}
+{% macro timestamp(text) %}
+    {{- return(adapter.dispatch('timestamp', 'croct')(text)) -}}
+{% endmacro %}
+
+{% macro duckdb__timestamp(text) -%}
+    try_cast({{ text }} as timestamp)
+{%- endmacro %}
+
+{#- There is no try_cast: the form is checked first, then whether the month has that day. -#}
+{% macro postgres__timestamp(text) -%}
+    case
+        when {{ text }} ~ '^[1-9]\d{3}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[T ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?(Z|[+-](0\d|1[0-4]):[0-5]\d)?$'
+        then case
+            when extract(month from to_date(substr({{ text }}, 1, 8) || '01', 'YYYY-MM-DD')
+                + (cast(substr({{ text }}, 9, 2) as integer) - 1)) = cast(substr({{ text }}, 6, 2) as integer)
+            then case
+                when {{ text }} ~ '(Z|[+-]\d\d:\d\d)$'
+                then cast({{ text }} as timestamptz) at time zone 'UTC'
+                else cast({{ text }} as timestamp)
+            end
+        end
+    end
+{%- endmacro %}
+
+{% macro snowflake__timestamp(text) -%}
+    cast(convert_timezone('UTC', try_to_timestamp_tz({{ text }})) as timestamp_ntz)
+{%- endmacro %}
+
+{% macro bigquery__timestamp(text) -%}
+    safe_cast({{ text }} as timestamp)
+{%- endmacro %}
+
+{#- A timestamp that has a zone, in UTC and without one. -#}
+{% macro in_utc(column) %}
+    {{- return(adapter.dispatch('in_utc', 'croct')(column)) -}}
+{% endmacro %}
+
+{% macro default__in_utc(column) -%}
+    {{ column }} at time zone 'UTC'
+{%- endmacro %}
+
+{% macro snowflake__in_utc(column) -%}
+    cast(convert_timezone('UTC', {{ column }}) as timestamp_ntz)
+{%- endmacro %}
+
+{#- The day of a timestamp, in the variable `croct__timezone`. -#}
+{% macro day(column) %}
+    {{- return(adapter.dispatch('day', 'croct')(column, var('croct__timezone', 'UTC'))) -}}
+{% endmacro %}
+
+{% macro default__day(column, zone) -%}
+    cast(({{ column }} at time zone 'UTC') at time zone '{{ zone }}' as date)
+{%- endmacro %}
+
+{% macro snowflake__day(column, zone) -%}
+    cast(convert_timezone('UTC', '{{ zone }}', {{ column }}) as date)
+{%- endmacro %}
+
+{% macro bigquery__day(column, zone) -%}
+    date({{ column }}, '{{ zone }}')
+{%- endmacro %}
+
+{% macro add_days(column, days) %}
+    {{- return(adapter.dispatch('add_days', 'croct')(column, days)) -}}
+{% endmacro %}
+
+{% macro default__add_days(column, days) -%}
+    {{ dbt.dateadd('day', days, column) }}
+{%- endmacro %}
+
+{% macro bigquery__add_days(column, days) -%}
+    timestamp_add({{ column }}, interval {{ days }} day)
+{%- endmacro %}
+
+{#- A share of counts, with six decimals. -#}
+{% macro ratio(part, whole) -%}
+    cast(round(cast({{ part }} as {{ croct.numeric() }}) / nullif({{ whole }}, 0), 6) as {{ croct.numeric() }})
+{%- endmacro %}
+
+{#- The sum of amounts; 0 where there are none. -#}
+{% macro total(expression) -%}
+    cast(coalesce(sum({{ expression }}), 0) as {{ croct.numeric() }})
+{%- endmacro %}
+
+{#- An amount in the reporting currency; as it is, if none is set; null, if its currency has no rate. -#}
+{% macro revenue(amount, currency) -%}
+    {%- set reporting = var('croct__reporting_currency', none) -%}
+    {%- set rates = var('croct__exchange_rates', none) or {} -%}
+    {%- if reporting -%}
+    case
+        when {{ currency }} = '{{ reporting }}' then {{ amount }}
+        {%- for code, rate in rates.items() if code != reporting %}
+        {#- The guard keeps the product within the 38 digits that DuckDB and Snowflake have. #}
+        when {{ currency }} = '{{ code }}' and abs({{ amount }}) < {{ [(10 ** 14 / (rate | float)) | int, 10 ** 18] | min }}
+        then cast({{ amount }} * cast('{{ rate }}' as {{ croct.rate_type() }}) as {{ croct.numeric() }})
+        {%- endfor %}
+    end
+    {%- elif rates -%}
+    {{ exceptions.raise_compiler_error('croct__exchange_rates needs croct__reporting_currency: the currency that they convert to') }}
+    {%- else -%}
+    {{ amount }}
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro rate_type() %}
+    {{- return(adapter.dispatch('rate_type', 'croct')()) -}}
+{% endmacro %}
+
+{% macro default__rate_type() %}{{ return('numeric(38, 15)') }}{% endmacro %}
+
+{% macro bigquery__rate_type() %}{{ return('bignumeric') }}{% endmacro %}

@@ -1,0 +1,58 @@
+{%- set columns = croct.source_columns('users') -%}
+with records as (
+    select
+        {{ croct.text_of(columns, 'userId') }} as user_id,
+        {{ croct.text_of(columns, 'externalUserId') }} as external_user_id,
+        {{ croct.text_of(columns, 'firstName') }} as first_name,
+        {{ croct.text_of(columns, 'lastName') }} as last_name,
+        cast({{ croct.time_of(columns, 'birthDate') }} as date) as birth_date,
+        {{ croct.text_of(columns, 'gender') }} as gender,
+        {{ croct.text_of(columns, 'email') }} as email,
+        {{ croct.text_of(columns, 'alternateEmail') }} as alternate_email,
+        {{ croct.text_of(columns, 'phone') }} as phone,
+        {{ croct.text_of(columns, 'alternatePhone') }} as alternate_phone,
+        {{ croct.json_of(columns, 'address') }} as address,
+        {{ croct.text_of(columns, 'avatar') }} as avatar,
+        {{ croct.text_of(columns, 'company') }} as company,
+        {{ croct.text_of(columns, 'companyUrl') }} as company_url,
+        {{ croct.text_of(columns, 'jobTitle') }} as job_title,
+        {{ croct.json_of(columns, 'activities') }} as activities,
+        {{ croct.json_of(columns, 'interests') }} as interests,
+        {{ croct.json_of(columns, 'customAttributes') }} as custom_attributes,
+        {{ croct.time_of(columns, 'lastModifiedTime') }} as modified_at,
+        {{ croct.json_of(columns, 'statistics') }} as statistics,
+        {{ croct.json_of(columns, 'additionalProperties') }} as additional_properties,
+        {{ croct.loaded_at(columns) }} as loaded_at
+    {{ croct.from_source('users', columns) }}
+)
+
+select
+    user_id,
+    external_user_id,
+    first_name,
+    last_name,
+    birth_date,
+    gender,
+    email,
+    alternate_email,
+    phone,
+    alternate_phone,
+    {{ croct.json_text('address', ['street']) }} as street,
+    {{ croct.json_text('address', ['district']) }} as district,
+    {{ croct.json_text('address', ['city']) }} as city,
+    {{ croct.json_text('address', ['region']) }} as region,
+    {{ croct.json_text('address', ['country']) }} as country,
+    {{ croct.json_text('address', ['postalCode']) }} as postal_code,
+    avatar,
+    company,
+    company_url,
+    job_title,
+    activities,
+    interests,
+    custom_attributes,
+    modified_at,
+    {{ croct.integer(croct.json_text('statistics', ['orders'])) }} as reported_orders,
+    {{ croct.integer(croct.json_text('statistics', ['sessions'])) }} as reported_sessions,
+    additional_properties,
+    loaded_at
+{{ croct.latest('records', ['user_id'], 'modified_at') }}
