@@ -5,9 +5,8 @@
     {{- return(adapter.dispatch('as_json', 'croct')(column, is_text)) -}}
 {% endmacro %}
 
-{% macro duckdb__as_json(column, is_text) %}
-    {%- set json = 'try_cast(' ~ column ~ ' as json)' if is_text else 'to_json(' ~ column ~ ')' -%}
-    case when json_type({{ json }}) <> 'NULL' then {{ json }} end
+{% macro duckdb__as_json(column, is_text) -%}
+    nullif({{ 'try_cast(' if is_text else 'to_json(' }}{{ column }}{{ ' as json)' if is_text else ')' }}, 'null')
 {%- endmacro %}
 
 {% macro postgres__as_json(column, is_text) %}
@@ -53,7 +52,7 @@
 {% endmacro %}
 
 {% macro duckdb__json_value(json, path) -%}
-    {{ croct.as_json("json_extract(" ~ json ~ ", '$.\"" ~ path | join('"."') ~ "\"')", false) }}
+    nullif(json_extract({{ json }}, '$."{{ path | join('"."') }}"'), 'null')
 {%- endmacro %}
 
 {% macro postgres__json_value(json, path) -%}

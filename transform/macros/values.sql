@@ -9,9 +9,9 @@
 
 {% macro bigquery__numeric() %}{{ return('numeric') }}{% endmacro %}
 
-{#- A number below 10^18, so that sums of a billion rows cannot overflow. -#}
-{% macro number(text) %}
-    {{- return(adapter.dispatch('number', 'croct')(text)) -}}
+{#- A number, with at most so many digits before the point: with 18, a sum of a billion rows fits. -#}
+{% macro number(text, digits=18) %}
+    {{- return(adapter.dispatch('number', 'croct')(text, digits)) -}}
 {% endmacro %}
 
 {#- What a number looks like: an engine's own cast may take more ("1_000", "NaN"). -#}
@@ -19,44 +19,41 @@
     {{- return("^ *[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][-+]?[0-9]{1,2})? *$") -}}
 {% endmacro %}
 
-{% macro duckdb__number(text) -%}
-    case
-        when regexp_matches({{ text }}, '{{ croct.number_pattern() }}')
-            and abs(try_cast({{ text }} as {{ croct.numeric() }})) < 1000000000000000000
-        then try_cast({{ text }} as {{ croct.numeric() }})
-    end
+{% macro duckdb__number(text, digits) -%}
+    cast(
+        try_cast(regexp_extract({{ text }}, '{{ croct.number_pattern() }}') as numeric({{ digits + 9 }}, 9))
+        as {{ croct.numeric() }}
+    )
 {%- endmacro %}
 
-{% macro postgres__number(text) -%}
+{#- There is no try_cast: the form is checked first, then the size. -#}
+{% macro postgres__number(text, digits) -%}
     case
         when {{ text }} ~ '{{ croct.number_pattern() }}'
         then case
-            when abs(round(cast({{ text }} as numeric), 9)) < 1000000000000000000
+            when abs(round(cast({{ text }} as numeric), 9)) < 1{{ '0' * digits }}
             then cast({{ text }} as {{ croct.numeric() }})
         end
     end
 {%- endmacro %}
 
-{% macro snowflake__number(text) -%}
-    case
-        when regexp_like({{ text }}, '{{ croct.number_pattern() }}')
-            and abs(try_cast({{ text }} as double)) < 1000000000000000000
-        then try_to_decimal({{ text }}, 38, 9)
-    end
+{% macro snowflake__number(text, digits) -%}
+    cast(
+        try_to_decimal(regexp_substr({{ text }}, '{{ croct.number_pattern() }}'), {{ digits + 9 }}, 9)
+        as {{ croct.numeric() }}
+    )
 {%- endmacro %}
 
-{% macro bigquery__number(text) -%}
+{% macro bigquery__number(text, digits) -%}
     case
-        when regexp_contains({{ text }}, r'{{ croct.number_pattern() }}')
-            and abs(safe_cast({{ text }} as numeric)) < 1000000000000000000
+        when abs(safe_cast(regexp_extract({{ text }}, r'{{ croct.number_pattern() | replace('(', '(?:') }}') as numeric)) < 1{{ '0' * digits }}
         then safe_cast({{ text }} as numeric)
     end
 {%- endmacro %}
 
 {#- A whole number below a billion, such as a quantity. -#}
 {% macro integer(text) -%}
-    {%- set number = croct.number(text) -%}
-    cast(case when abs({{ number }}) < 1000000000 then {{ number }} end as {{ dbt.type_bigint() }})
+    cast({{ croct.number(text, 9) }} as {{ dbt.type_bigint() }})
 {%- endmacro %}
 
 {#- Text such as 2026-01-31T08:15:30.250Z as a timestamp in UTC, without a zone. -#}
