@@ -87,7 +87,7 @@
     {%- set type = column.data_type | lower if column else '' -%}
     {%- if column and croct.is_text(column) or not column and croct.in_data(columns) -%}
     {{ croct.timestamp(croct.text_of(columns, name)) }}
-    {%- elif column and ('with time zone' in type or type.endswith('tz')) -%}
+    {%- elif column and ('with time zone' in type or type.endswith(('timestamptz', '_tz', '_ltz'))) -%}
     {{ croct.in_utc(adapter.quote(column.name)) }}
     {%- else -%}
     cast({{ adapter.quote(column.name) if column else 'null' }} as {{ dbt.type_timestamp() }})
@@ -120,7 +120,7 @@
             *,
             row_number() over (
                 partition by {{ keys | join(', ') }}
-                order by {{ time }} desc nulls last, loaded_at desc nulls last
+                order by {{ croct.newest(time) }}, {{ croct.newest('loaded_at') }}
             ) as version
         from {{ relation }}
     ) as versions

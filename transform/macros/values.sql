@@ -61,14 +61,19 @@
     {{- return(adapter.dispatch('timestamp', 'croct')(text)) -}}
 {% endmacro %}
 
+{#- What a time looks like: an engine's own cast may take more ("today"). -#}
+{% macro timestamp_pattern() %}
+    {{- return('^[1-9][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[T ]([01][0-9]|2[0-3])(:[0-5][0-9]){2}([.][0-9]+)?(Z|[+-](0[0-9]|1[0-4]):[0-5][0-9])?$') -}}
+{% endmacro %}
+
 {% macro duckdb__timestamp(text) -%}
-    try_cast({{ text }} as timestamp)
+    try_cast(nullif(regexp_extract({{ text }}, '{{ croct.timestamp_pattern() }}'), '') as timestamp)
 {%- endmacro %}
 
 {#- There is no try_cast: the form is checked first, then whether the month has that day. -#}
 {% macro postgres__timestamp(text) -%}
     case
-        when {{ text }} ~ '^[1-9]\d{3}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[T ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?(Z|[+-](0\d|1[0-4]):[0-5]\d)?$'
+        when {{ text }} ~ '{{ croct.timestamp_pattern() }}'
         then case
             when extract(month from to_date(substr({{ text }}, 1, 8) || '01', 'YYYY-MM-DD')
                 + (cast(substr({{ text }}, 9, 2) as integer) - 1)) = cast(substr({{ text }}, 6, 2) as integer)
@@ -100,6 +105,15 @@
 
 {% macro snowflake__in_utc(column) -%}
     cast(convert_timezone('UTC', {{ column }}) as timestamp_ntz)
+{%- endmacro %}
+
+{#- To sort by time, nulls last: BigQuery takes no `nulls last` in a window. -#}
+{% macro newest(column) -%}
+    coalesce({{ column }}, cast('0001-01-01' as {{ dbt.type_timestamp() }})) desc
+{%- endmacro %}
+
+{% macro oldest(column) -%}
+    coalesce({{ column }}, cast('9999-12-31' as {{ dbt.type_timestamp() }}))
 {%- endmacro %}
 
 {#- The day of a timestamp, in the variable `croct__timezone`. -#}

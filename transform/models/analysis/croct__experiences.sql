@@ -9,7 +9,7 @@ named as (
     select
         *,
         row_number() over (
-            partition by placement_id order by occurred_at desc nulls last, event_id desc
+            partition by placement_id order by {{ croct.newest('occurred_at') }}, event_id desc
         ) as from_latest
     from impressions
 ),

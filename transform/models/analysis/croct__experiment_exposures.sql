@@ -2,7 +2,7 @@ with impressions as (
     select
         *,
         row_number() over (
-            partition by experiment_id, user_id order by occurred_at nulls last, event_id
+            partition by experiment_id, user_id order by {{ croct.oldest('occurred_at') }}, event_id
         ) as impression_number
     from {{ ref('croct__personalizations') }}
     where experiment_id is not null and variant_id is not null and user_id is not null

@@ -5,7 +5,7 @@ with names as (
         experiment_name,
         variant_name,
         row_number() over (
-            partition by experiment_id, variant_id order by occurred_at desc nulls last, event_id desc
+            partition by experiment_id, variant_id order by {{ croct.newest('occurred_at') }}, event_id desc
         ) as from_latest
     from {{ ref('croct__personalizations') }}
 ),

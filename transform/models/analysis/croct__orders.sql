@@ -5,13 +5,13 @@ with versions as (
         row_number() over (
             partition by coalesce(order_id, event_id)
             order by
-                occurred_at desc nulls last,
+                {{ croct.newest('occurred_at') }},
                 case status when 'COMPLETED' then 3 when 'PAID' then 2 when 'PLACED' then 1 else 0 end desc,
                 event_id desc
         ) as from_latest,
         row_number() over (
             partition by coalesce(order_id, event_id)
-            order by occurred_at nulls last, event_id
+            order by {{ croct.oldest('occurred_at') }}, event_id
         ) as from_first
     from {{ ref('croct__order_events') }}
 )

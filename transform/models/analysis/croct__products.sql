@@ -26,7 +26,7 @@ products as (
     select
         *,
         row_number() over (
-            partition by product_id order by seen_at desc nulls last, source_id desc
+            partition by product_id order by {{ croct.newest('seen_at') }}, source_id desc
         ) as from_latest
     from seen
     where product_id is not null

@@ -28,7 +28,7 @@ select
     sessions.user_id,
     row_number() over (
         partition by sessions.user_id
-        order by sessions.started_at nulls last, sessions.session_id
+        order by {{ croct.oldest('sessions.started_at') }}, sessions.session_id
     ) as session_number,
     sessions.started_at,
     {{ croct.day('sessions.started_at') }} as started_on,
