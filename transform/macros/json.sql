@@ -1,9 +1,7 @@
 {#- JSON on each engine. A path is a list of names; JSON null is SQL null everywhere. -#}
 
 {#- The JSON of a column: of its text, or of whatever else it holds. -#}
-{% macro as_json(column, is_text) %}
-    {{- return(adapter.dispatch('as_json', 'croct')(column, is_text)) -}}
-{% endmacro %}
+{% macro as_json(column, is_text) %}{{ return(adapter.dispatch('as_json', 'croct')(column, is_text)) }}{% endmacro %}
 
 {% macro duckdb__as_json(column, is_text) -%}
     nullif({{ 'try_cast(' if is_text else 'to_json(' }}{{ column }}{{ ' as json)' if is_text else ')' }}, 'null')
@@ -26,9 +24,7 @@
 {%- endmacro %}
 
 {#- The text at a path; a number as its digits. -#}
-{% macro json_text(json, path) %}
-    {{- return(adapter.dispatch('json_text', 'croct')(json, path)) -}}
-{% endmacro %}
+{% macro json_text(json, path) %}{{ return(adapter.dispatch('json_text', 'croct')(json, path)) }}{% endmacro %}
 
 {% macro duckdb__json_text(json, path) -%}
     json_extract_string({{ json }}, '$."{{ path | join('"."') }}"')
@@ -47,9 +43,7 @@
 {%- endmacro %}
 
 {#- The JSON at a path. -#}
-{% macro json_value(json, path) %}
-    {{- return(adapter.dispatch('json_value', 'croct')(json, path)) -}}
-{% endmacro %}
+{% macro json_value(json, path) %}{{ return(adapter.dispatch('json_value', 'croct')(json, path)) }}{% endmacro %}
 
 {% macro duckdb__json_value(json, path) -%}
     nullif(json_extract({{ json }}, '$."{{ path | join('"."') }}"'), 'null')
@@ -68,9 +62,7 @@
 {%- endmacro %}
 
 {#- How many items a list has; 0 for what is not a list. -#}
-{% macro json_length(json) %}
-    {{- return(adapter.dispatch('json_length', 'croct')(json)) -}}
-{% endmacro %}
+{% macro json_length(json) %}{{ return(adapter.dispatch('json_length', 'croct')(json)) }}{% endmacro %}
 
 {% macro duckdb__json_length(json) -%}
     coalesce(cast(json_array_length({{ json }}) as integer), 0)
@@ -89,9 +81,7 @@
 {%- endmacro %}
 
 {#- A select: columns of a relation, and for each item of its list `position` (from 0) and `item`. -#}
-{% macro json_items(relation, json, columns) %}
-    {{- return(adapter.dispatch('json_items', 'croct')(relation, json, columns | join(', '))) -}}
-{% endmacro %}
+{% macro json_items(relation, json, columns) %}{{ return(adapter.dispatch('json_items', 'croct')(relation, json, columns | join(', '))) }}{% endmacro %}
 
 {% macro duckdb__json_items(relation, json, columns) -%}
     select {{ columns }}, generate_subscripts(elements, 1) - 1 as position, unnest(elements) as item

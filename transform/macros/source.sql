@@ -71,6 +71,11 @@
     {%- endif -%}
 {%- endmacro %}
 
+{#- The text at a path of a property. -#}
+{% macro path_of(columns, name, path) -%}
+    {{ croct.json_text(croct.json_of(columns, name), path.split('.')) }}
+{%- endmacro %}
+
 {% macro json_of(columns, name) -%}
     {%- set column = columns.get(name | lower) -%}
     {%- if column -%}
@@ -100,29 +105,29 @@
     {{ croct.time_of(columns, names[0] if names else '_sdc_received_at') }}
 {%- endmacro %}
 
-{#- The table, without what the target has marked as deleted; no rows, if there is no table. -#}
-{% macro from_source(stream, columns) -%}
-    {%- if columns -%}
-    from {{ source('croct', stream) }} as records
-    {%- if '_sdc_deleted_at' in columns %}
-    where {{ adapter.quote(columns['_sdc_deleted_at'].name) }} is null
-    {%- endif -%}
-    {%- else -%}
-    from (select 1 as nothing) as records
-    where nothing = 0
-    {%- endif -%}
-{%- endmacro %}
-
-{#- The latest record of each key: by its replication key, then by when it was loaded. -#}
-{% macro latest(relation, keys, time) -%}
+{#- The latest record of each key, by its replication key and then by when it was loaded; without
+    what the target has marked as deleted. No rows, if there is no table.
+    The type of an event never changes. As part of the key, it lets a model that reads one type sort
+    only the events of that type. -#}
+{% macro from_latest(stream, columns, key, time, type='null') -%}
     from (
         select
             *,
             row_number() over (
-                partition by {{ keys | join(', ') }}
-                order by {{ croct.newest(time) }}, {{ croct.newest('loaded_at') }}
-            ) as version
-        from {{ relation }}
+                partition by record_key, record_type
+                order by {{ croct.newest(croct.time_of(columns, time)) }}, {{ croct.newest(croct.loaded_at(columns)) }}
+            ) as record_version
+        from (
+            {%- if columns %}
+            select *, {{ croct.text_of(columns, key) }} as record_key, {{ type }} as record_type
+            from {{ source('croct', stream) }}
+            {%- if '_sdc_deleted_at' in columns %}
+            where {{ adapter.quote(columns['_sdc_deleted_at'].name) }} is null
+            {%- endif %}
+            {%- else %}
+            select cast(null as {{ dbt.type_string() }}) as record_key, cast(null as {{ dbt.type_string() }}) as record_type
+            {%- endif %}
+        ) as records
     ) as versions
-    where version = 1
+    where record_version = 1{{ ' and 1 = 0' if not columns }}
 {%- endmacro %}

@@ -1,18 +1,14 @@
 {#- Numbers, times and money from text that can hold anything: what does not fit is null. -#}
 
 {#- The type of amounts: nine decimals, because the contract allows currencies such as BTC. -#}
-{% macro numeric() %}
-    {{- return(adapter.dispatch('numeric', 'croct')()) -}}
-{% endmacro %}
+{% macro numeric(decimals=9) %}{{ return(adapter.dispatch('numeric', 'croct')(decimals)) }}{% endmacro %}
 
-{% macro default__numeric() %}{{ return('numeric(38, 9)') }}{% endmacro %}
+{% macro default__numeric(decimals) %}{{ return('numeric(38, ' ~ decimals ~ ')') }}{% endmacro %}
 
-{% macro bigquery__numeric() %}{{ return('numeric') }}{% endmacro %}
+{% macro bigquery__numeric(decimals) %}{{ return('numeric' if decimals == 9 else 'bignumeric') }}{% endmacro %}
 
 {#- A number, with at most so many digits before the point: with 18, a sum of a billion rows fits. -#}
-{% macro number(text, digits=18) %}
-    {{- return(adapter.dispatch('number', 'croct')(text, digits)) -}}
-{% endmacro %}
+{% macro number(text, digits=18) %}{{ return(adapter.dispatch('number', 'croct')(text, digits)) }}{% endmacro %}
 
 {#- What a number looks like: an engine's own cast may take more ("1_000", "NaN"). -#}
 {% macro number_pattern() %}
@@ -57,9 +53,7 @@
 {%- endmacro %}
 
 {#- Text such as 2026-01-31T08:15:30.250Z as a timestamp in UTC, without a zone. -#}
-{% macro timestamp(text) %}
-    {{- return(adapter.dispatch('timestamp', 'croct')(text)) -}}
-{% endmacro %}
+{% macro timestamp(text) %}{{ return(adapter.dispatch('timestamp', 'croct')(text)) }}{% endmacro %}
 
 {#- What a time looks like: an engine's own cast may take more ("today"). -#}
 {% macro timestamp_pattern() %}
@@ -95,9 +89,7 @@
 {%- endmacro %}
 
 {#- A timestamp that has a zone, in UTC and without one. -#}
-{% macro in_utc(column) %}
-    {{- return(adapter.dispatch('in_utc', 'croct')(column)) -}}
-{% endmacro %}
+{% macro in_utc(column) %}{{ return(adapter.dispatch('in_utc', 'croct')(column)) }}{% endmacro %}
 
 {% macro default__in_utc(column) -%}
     {{ column }} at time zone 'UTC'
@@ -117,9 +109,7 @@
 {%- endmacro %}
 
 {#- The day of a timestamp, in the variable `croct__timezone`. -#}
-{% macro day(column) %}
-    {{- return(adapter.dispatch('day', 'croct')(column, var('croct__timezone', 'UTC'))) -}}
-{% endmacro %}
+{% macro day(column) %}{{ return(adapter.dispatch('day', 'croct')(column, var('croct__timezone', 'UTC'))) }}{% endmacro %}
 
 {% macro default__day(column, zone) -%}
     cast(({{ column }} at time zone 'UTC') at time zone '{{ zone }}' as date)
@@ -133,16 +123,8 @@
     date({{ column }}, '{{ zone }}')
 {%- endmacro %}
 
-{% macro add_days(column, days) %}
-    {{- return(adapter.dispatch('add_days', 'croct')(column, days)) -}}
-{% endmacro %}
-
-{% macro default__add_days(column, days) -%}
-    {{ dbt.dateadd('day', days, column) }}
-{%- endmacro %}
-
-{% macro bigquery__add_days(column, days) -%}
-    timestamp_add({{ column }}, interval {{ days }} day)
+{% macro add_days(column, days) -%}
+    cast({{ dbt.dateadd('day', days, column) }} as {{ dbt.type_timestamp() }})
 {%- endmacro %}
 
 {#- A share of counts, with six decimals. -#}
@@ -165,7 +147,7 @@
         {%- for code, rate in rates.items() if code != reporting %}
         {#- The guard keeps the product within the 38 digits that DuckDB and Snowflake have. #}
         when {{ currency }} = '{{ code }}' and abs({{ amount }}) < {{ [(10 ** 14 / (rate | float)) | int, 10 ** 18] | min }}
-        then cast({{ amount }} * cast('{{ rate }}' as {{ croct.rate_type() }}) as {{ croct.numeric() }})
+        then cast({{ amount }} * cast('{{ rate }}' as {{ croct.numeric(15) }}) as {{ croct.numeric() }})
         {%- endfor %}
     end
     {%- elif rates -%}
@@ -174,11 +156,3 @@
     {{ amount }}
     {%- endif -%}
 {%- endmacro %}
-
-{% macro rate_type() %}
-    {{- return(adapter.dispatch('rate_type', 'croct')()) -}}
-{% endmacro %}
-
-{% macro default__rate_type() %}{{ return('numeric(38, 15)') }}{% endmacro %}
-
-{% macro bigquery__rate_type() %}{{ return('bignumeric') }}{% endmacro %}

@@ -5,54 +5,31 @@ with impressions as (
     from {{ ref('croct__personalizations') }}
 ),
 
-named as (
+ranked as (
     select
         *,
         row_number() over (
             partition by placement_id order by {{ croct.newest('occurred_at') }}, event_id desc
-        ) as from_latest
+        ) as from_latest,
+        row_number() over (partition by placement_id, session_id order by event_id) as from_first
     from impressions
-),
-
-counts as (
-    select placement_id, count(*) as impressions, count(distinct session_id) as sessions
-    from impressions
-    group by placement_id
-),
-
-sessions as (
-    select distinct placement_id, session_id from impressions
 ),
 
 orders as (
     select session_id, {{ croct.total('revenue') }} as revenue
     from {{ ref('croct__orders') }}
     group by session_id
-),
-
-results as (
-    select
-        sessions.placement_id,
-        count(*) as sessions_with_order,
-        {{ croct.total('orders.revenue') }} as revenue
-    from sessions
-    inner join orders on sessions.session_id = orders.session_id
-    group by sessions.placement_id
 )
 
 select
-    named.placement_id,
-    named.experience_id,
-    named.experience_name,
-    named.audience_id,
-    named.audience_name,
-    named.slot_id,
-    named.slot_name,
-    counts.impressions,
-    counts.sessions,
-    coalesce(results.sessions_with_order, 0) as sessions_with_order,
-    coalesce(results.revenue, 0) as revenue
-from named
-inner join counts on named.placement_id = counts.placement_id
-left join results on named.placement_id = results.placement_id
-where named.from_latest = 1
+    ranked.placement_id,
+    {%- for column in ['experience_id', 'experience_name', 'audience_id', 'audience_name', 'slot_id', 'slot_name'] %}
+    max(case when ranked.from_latest = 1 then ranked.{{ column }} end) as {{ column }},
+    {%- endfor %}
+    count(*) as impressions,
+    count(distinct ranked.session_id) as sessions,
+    count(orders.session_id) as sessions_with_order,
+    {{ croct.total('orders.revenue') }} as revenue
+from ranked
+left join orders on ranked.session_id = orders.session_id and ranked.from_first = 1
+group by ranked.placement_id

@@ -1,9 +1,6 @@
 with names as (
     select
-        experiment_id,
-        variant_id,
-        experiment_name,
-        variant_name,
+        *,
         row_number() over (
             partition by experiment_id, variant_id order by {{ croct.newest('occurred_at') }}, event_id desc
         ) as from_latest

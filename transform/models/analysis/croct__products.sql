@@ -2,27 +2,30 @@ with cart_items as (
     {{ croct.json_items(ref('croct__cart_events'), 'items', ['event_id', 'session_id', 'occurred_at']) }}
 ),
 
-carts as (
-    select {{ croct.json_text('item', ['product', 'productId']) }} as product_id, session_id
-    from cart_items
-),
-
 seen as (
-    select event_id as source_id, product_id, product_name, category, brand, occurred_at as seen_at
+    select
+        'view' as place, event_id as source_id, session_id, occurred_at as seen_at,
+        product_id, product_name, category, brand,
+        null as order_id, 0 as quantity, 0 as revenue
     from {{ ref('croct__product_views') }}
     union all
-    select order_item_id, product_id, product_name, category, brand, placed_at
-    from {{ ref('croct__order_items') }}
-    union all
-    select event_id, {{ croct.json_text('item', ['product', 'productId']) }},
+    select
+        'cart', event_id, session_id, occurred_at,
+        {{ croct.json_text('item', ['product', 'productId']) }},
         {{ croct.json_text('item', ['product', 'name']) }},
         {{ croct.json_text('item', ['product', 'category']) }},
         {{ croct.json_text('item', ['product', 'brand']) }},
-        occurred_at
+        null, 0, 0
     from cart_items
+    union all
+    select
+        'order', order_item_id, session_id, placed_at,
+        product_id, product_name, category, brand,
+        order_id, quantity, revenue
+    from {{ ref('croct__order_items') }}
 ),
 
-products as (
+ranked as (
     select
         *,
         row_number() over (
@@ -30,43 +33,18 @@ products as (
         ) as from_latest
     from seen
     where product_id is not null
-),
-
-views as (
-    select product_id, count(*) as views, count(distinct session_id) as sessions_viewed
-    from {{ ref('croct__product_views') }}
-    group by product_id
-),
-
-sessions_with_cart as (
-    select product_id, count(distinct session_id) as sessions_in_cart
-    from carts
-    group by product_id
-),
-
-orders as (
-    select
-        product_id,
-        count(distinct order_id) as orders,
-        sum(quantity) as units,
-        {{ croct.total('revenue') }} as revenue
-    from {{ ref('croct__order_items') }}
-    group by product_id
 )
 
 select
-    products.product_id,
-    products.product_name,
-    products.category,
-    products.brand,
-    coalesce(views.views, 0) as views,
-    coalesce(views.sessions_viewed, 0) as sessions_viewed,
-    coalesce(sessions_with_cart.sessions_in_cart, 0) as sessions_in_cart,
-    coalesce(orders.orders, 0) as orders,
-    cast(coalesce(orders.units, 0) as {{ dbt.type_bigint() }}) as units,
-    coalesce(orders.revenue, 0) as revenue
-from products
-left join views on products.product_id = views.product_id
-left join sessions_with_cart on products.product_id = sessions_with_cart.product_id
-left join orders on products.product_id = orders.product_id
-where products.from_latest = 1
+    product_id,
+    max(case when from_latest = 1 then product_name end) as product_name,
+    max(case when from_latest = 1 then category end) as category,
+    max(case when from_latest = 1 then brand end) as brand,
+    count(case when place = 'view' then 1 end) as views,
+    count(distinct case when place = 'view' then session_id end) as sessions_viewed,
+    count(distinct case when place = 'cart' then session_id end) as sessions_in_cart,
+    count(distinct order_id) as orders,
+    cast(coalesce(sum(quantity), 0) as {{ dbt.type_bigint() }}) as units,
+    {{ croct.total('revenue') }} as revenue
+from ranked
+group by product_id
