@@ -26,11 +26,6 @@ def test_descriptions_are_those_of_the_dictionary() -> None:
     assert dbt_docs.PAGE.read_text(encoding="utf-8") == dbt_docs.page(), "run make dictionary"
 
 
-def test_it_stays_small() -> None:
-    files = [*TRANSFORM.rglob("macros/*.sql"), *TRANSFORM.rglob("models/*/*.sql"), *TRANSFORM.rglob("tests/**/*.sql")]  # fmt: skip
-    assert sum(len(path.read_text().splitlines()) for path in set(files)) <= 950
-
-
 @pytest.fixture
 def repository(tmp_path: Path) -> str:
     """Return the address of a git repository that holds the package where this one does."""
