@@ -48,8 +48,12 @@ scale: .venv/ready  ## Measure how a first export gets faster with intervals in 
 reliability: .venv/ready  ## Count what faults, kills and odd inputs lose
 	$(BIN)/python -m dev.reliability $(ARGS)
 
-dictionary: .venv/ready  ## Write docs/streams.md from the schemas
+bench-analytics: .venv/ready  ## Measure the dbt models on a million events
+	$(BIN)/python -m dev.analytics
+
+dictionary: .venv/ready  ## Write docs/streams.md, and what dbt quotes of it, from the schemas
 	$(BIN)/python -m dev.dictionary
+	$(BIN)/python -m dev.dbt_docs
 
 plugin: .venv/ready  ## Write Meltano's plugin definition from meltano.yml
 	$(BIN)/python -m dev.plugin

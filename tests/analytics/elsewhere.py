@@ -5,37 +5,39 @@ adapter is the real one; a stand-in answers its questions about tables. Each com
 in the engine's dialect.
 """
 
-# mypy: ignore-errors
 import importlib
 import json
 import sys
 from pathlib import Path
+from typing import Any
 from unittest.mock import MagicMock
 
-import sqlglot
-from dbt.cli.main import dbtRunner
+import sqlglot  # type: ignore[import-not-found]
+from dbt.cli.main import dbtRunner  # type: ignore[import-not-found]
 
-CREDENTIALS = {
+CREDENTIALS: dict[str, dict[str, str]] = {
     "snowflake": {"account": "none", "user": "none", "password": "none", "warehouse": "none",
                   "database": "RAW", "schema": "ANALYTICS"},
     "bigquery": {"method": "oauth", "project": "raw", "dataset": "analytics"},
 }  # fmt: skip
 
 
-def stand_in(engine: str, tables: dict) -> None:
-    """Let the adapter find these tables, without a connection."""
-    module = importlib.import_module(f"dbt.adapters.{engine}.impl")
-    adapter = getattr(module, {"snowflake": "SnowflakeAdapter", "bigquery": "BigQueryAdapter"}[engine])
+ADAPTERS = {"snowflake": "SnowflakeAdapter", "bigquery": "BigQueryAdapter"}
 
-    def get_relation(self, database, schema, identifier):
+
+def stand_in(engine: str, tables: dict[str, dict[str, str]]) -> None:
+    """Let the adapter find these tables, without a connection."""
+    adapter = getattr(importlib.import_module(f"dbt.adapters.{engine}.impl"), ADAPTERS[engine])
+
+    def get_relation(self: Any, database: str, schema: str, identifier: str) -> Any:
         relation = self.Relation.create(database=database, schema=schema, identifier=identifier)
         return relation if identifier in tables else None
 
-    def get_columns_in_relation(self, relation):
+    def get_columns_in_relation(self: Any, relation: Any) -> list[Any]:
         found = tables[relation.identifier]
         return [self.Column(name, kind) for name, kind in found.items()]
 
-    def open_connection(_, connection):
+    def open_connection(_: Any, connection: Any) -> Any:
         connection.state = "open"
         connection.handle = MagicMock()
         return connection

@@ -236,7 +236,10 @@ class Expected:
             for name in ("activities", "interests"):
                 row[name] = [row[name]] if isinstance(row[name], str) else row[name]
             birth = time(item["birthDate"])
-            row |= {"birth_date": birth and birth[:10], "modified_at": time(item["lastModifiedTime"])}
+            row |= {
+                "birth_date": birth and birth[:10],
+                "modified_at": time(item["lastModifiedTime"]),
+            }
             users.append(row)
         return {
             "stg_croct__events": events,

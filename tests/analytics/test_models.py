@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dev.sandbox import Sandbox, World
+from dev.sandbox.world import DAY
 from tests.analytics.models import KEYS, Expected, differences
 from tests.analytics.warehouses import TRANSFORM, own_project
 
@@ -43,6 +44,8 @@ def test_every_model_after_each_load(place: Warehouse, tmp_path: Path) -> None:
     place.dbt("deps", schema="own", project=project)
     pipe = place.pipe("shop")
     with Sandbox(World(visits=40, currencies=True)) as sandbox:
+        sandbox.world.now += 40 * DAY  # what comes late is much later than a few days
+        sandbox.world.visits(15)
         pipe.run(sandbox.config())
         place.dbt("build", schema="own", project=project, **VARIABLES)
         check(place, "own", expect(sandbox.world))

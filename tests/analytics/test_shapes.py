@@ -124,7 +124,7 @@ def private(expected: Expected) -> Expected:
 NUMBERS = {
     "12.5": Decimal("12.5"), " 12 ": Decimal(12), "-0.0000000015": Decimal("-0.000000002"),
     "1e3": Decimal(1000), ".5": Decimal("0.5"), "5.": Decimal(5), "1E-2": Decimal("0.01"),
-    "999999999999999999": Decimal("999999999999999999"), "1000000000000000000": None,
+    "999999999999999999": Decimal(999999999999999999), "1000000000000000000": None,
     "1e99": None, "1e-99": Decimal(0), "1_000": None, "1,000": None, "NaN": None, "Infinity": None,
     "": None, "twelve": None, "0x1F": None, "true": None,
 }  # fmt: skip
@@ -198,7 +198,9 @@ def test_what_cannot_be_built(
 
 
 def test_a_test_that_fails_ends_the_build(duck: Warehouse) -> None:
-    duck.execute("create schema croct; create table croct.users (userid text, lastmodifiedtime text)")
+    duck.execute(
+        "create schema croct; create table croct.users (userid text, lastmodifiedtime text)"
+    )
     duck.execute("insert into croct.users values (null, null)")
     said = duck.dbt("build", schema="analytics", code=1)
     assert "FAIL 1 not_null_stg_croct__users_user_id" in said

@@ -30,6 +30,8 @@ class Warehouse:
     """A place to load into and to build in, with dbt's environment for it."""
 
     engine: str
+    address: str
+    """File or URL, as the target takes it."""
 
     def __init__(self, folder: Path) -> None:
         """Prepare a folder for configuration, states and what dbt compiles."""
@@ -92,24 +94,32 @@ class DuckDBWarehouse(Warehouse):
 
     engine = "duckdb"
 
+    def __init__(self, folder: Path) -> None:
+        """Name the file."""
+        super().__init__(folder)
+        self.address = str(folder / "warehouse.duckdb")
+
     def pipe(self, schema: str, **settings: Any) -> Pipe:
         return DuckDB(self.folder, default_target_schema=schema, **settings)
 
     def execute(self, sql: str) -> None:
-        with duckdb.connect(str(self.folder / "warehouse.duckdb")) as connection:
+        with duckdb.connect(self.address) as connection:
             connection.execute(sql)
 
     def rows(self, model: str, schema: str) -> list[Row]:
-        with duckdb.connect(str(self.folder / "warehouse.duckdb"), read_only=True) as connection:
+        with duckdb.connect(self.address, read_only=True) as connection:
             found = connection.execute(f"select * from {schema}.{model}")
             columns = [(column[0], str(column[1])) for column in found.description or ()]
             return [
-                {name: _plain(value, kind) for (name, kind), value in zip(columns, row, strict=True)}
+                {
+                    name: _plain(value, kind)
+                    for (name, kind), value in zip(columns, row, strict=True)
+                }
                 for row in found.fetchall()
             ]
 
     def variables(self) -> dict[str, str]:
-        return {"TARGET_DUCKDB_FILEPATH": str(self.folder / "warehouse.duckdb")}
+        return {"TARGET_DUCKDB_FILEPATH": self.address}
 
 
 class PostgresWarehouse(Warehouse):
@@ -121,10 +131,9 @@ class PostgresWarehouse(Warehouse):
         """Take the server."""
         super().__init__(folder)
         self.database = database
+        self.address = database.target_config["sqlalchemy_url"]
 
-    def pipe(
-        self, schema: str, target: str = "target-postgres", **settings: Any
-    ) -> Pipe:
+    def pipe(self, schema: str, target: str = "target-postgres", **settings: Any) -> Pipe:
         self.execute(f"drop schema if exists {schema} cascade")
         return PostgresTarget(self.folder, self.database, schema, target, **settings)
 
