@@ -132,8 +132,7 @@ class World:
                 order = {"orderId": self.uuid(), **cart_of([item], currency, None), **details}
                 (user,) = (u for u in self._users if u["userId"] == session["userId"])
                 self.placed(session, user, order)
-                user["lastModifiedTime"] = self.now
-                self.logs["users"].extend([user])
+                self._change(user)
             self._arrive_late(session, {"@type": "orderPlaced", "order": order})
 
     def placed(self, session: Item, user: Item, order: Item) -> None:
@@ -155,8 +154,13 @@ class World:
         """Let users change their profile."""
         for user in self.random.sample(self._users, min(count, len(self._users))):
             self.now += SECOND
-            user |= {"jobTitle": f"Ranger {self.now}", "lastModifiedTime": self.now}
-            self.logs["users"].extend([user])
+            user["jobTitle"] = f"Ranger {self.now}"
+            self._change(user)
+
+    def _change(self, user: Item) -> None:
+        """Export a user again: later than before, even if the last visit went on until now."""
+        user["lastModifiedTime"] = max(self.now, user["lastModifiedTime"] + 1)
+        self.logs["users"].extend([user])
 
     # What it is made of
 
