@@ -47,8 +47,8 @@ class Step:
         return f"{self.page}:{self.line}"
 
 
-ELSEWHERE = ("first-export.md", "scaling.md", "scheduling.md")
-"""Pages of which the commands have tests of their own, in `tests/orchestration`."""
+ELSEWHERE = ("analytics.md", "first-export.md", "scaling.md", "scheduling.md")
+"""Pages of which the commands have tests of their own, in `tests/analytics` and `tests/orchestration`."""
 
 
 def pages() -> list[str]:
