@@ -69,7 +69,10 @@ def build(folder: Path, engine: str, variables: dict[str, str]) -> None:
     package = {"packages": [{"local": str(ROOT / "transform")}]}
     (project / "packages.yml").write_text(json.dumps(package))
     models = {"croct": {"events": {"+materialized": "incremental"}}}
-    own = {"name": "own", "profile": "croct", "models": models}
+    own = {
+        "name": "own", "profile": "croct", "models": models,
+        "flags": {"send_anonymous_usage_stats": False},
+    }  # fmt: skip
     (project / "dbt_project.yml").write_text(json.dumps(own))
     options = ["--profiles-dir", str(ROOT / "transform"), "--target", engine]
     for name, command in (("", ["deps"]), ("everything", ["run"]), ("nothing new", ["run"]),

@@ -178,6 +178,29 @@ def test_odd_values(place: Warehouse) -> None:
     assert (day["orders"], day["revenue"]) == (len(orders), 7)
 
 
+def test_which_record_is_the_latest(place: Warehouse) -> None:
+    """By its own time, then by when it was loaded; and not one that the target marks as deleted."""
+    place.execute(
+        "drop schema if exists twice cascade; create schema twice;"
+        "create table twice.users (userid text, lastmodifiedtime timestamp, email text, "
+        "_sdc_batched_at timestamp, _sdc_deleted_at timestamp);"
+        "insert into twice.users values "
+        "('time', '2026-01-02', 'right', '2026-02-01', null), "
+        "('time', '2026-01-01', 'earlier', '2026-02-02', null), "
+        "('time', null, 'no time', '2026-02-03', null), "
+        "('load', '2026-01-01', 'loaded first', '2026-02-01', null), "
+        "('load', '2026-01-01', 'right', '2026-02-02', null), "
+        "('load', '2026-01-01', 'not known when', null, null), "
+        "('gone', '2026-01-01', 'deleted', '2026-02-01', '2026-02-02')"
+    )
+    place.dbt("run", "--select", "stg_croct__users", schema="twice_models", croct__schema="twice")
+    rows = place.rows("stg_croct__users", "twice_models")
+    assert sorted((row["user_id"], row["email"]) for row in rows) == [
+        ("load", "right"),
+        ("time", "right"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("table", "variables", "message"),
     [

@@ -81,7 +81,7 @@ class Warehouse:
                 CROCT_ANALYTICS_SCHEMA=schema,
                 DBT_TARGET_PATH=str(self.folder / "target" / project.name),
                 DBT_LOG_PATH=str(self.folder / "logs"),
-                DO_NOT_TRACK="1",
+                DBT_SEND_ANONYMOUS_USAGE_STATS="false",
                 **self.variables(),
             ),
         )  # fmt: skip
