@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 
 def check(place: Warehouse, schema: str, expected: Expected) -> str:
     """Build the models of what is loaded into a schema, and compare each; return what dbt prints."""
-    said = place.dbt("build", schema=f"{schema}_models", croct__schema=schema)
+    said = place.dbt("run", schema=f"{schema}_models", croct__schema=schema)
     for model, wanted in expected.tables().items():
         assert differences(model, place.rows(model, f"{schema}_models"), wanted) == []
     return said

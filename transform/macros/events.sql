@@ -25,10 +25,6 @@
     {{ croct.number(croct.payload_text(path)) }}
 {%- endmacro %}
 
-{% macro payload_integer(path) -%}
-    {{ croct.integer(croct.payload_text(path)) }}
-{%- endmacro %}
-
 {% macro payload_json(path) -%}
     {{ croct.json_value('payload', path.split('.')) }}
 {%- endmacro %}

@@ -1,25 +1,25 @@
 {#- JSON on each engine. A path is a list of names; JSON null is SQL null everywhere. -#}
 
-{#- The JSON of a column: of its text, or of whatever else it holds. -#}
-{% macro as_json(column, is_text) %}{{ return(adapter.dispatch('as_json', 'croct')(column, is_text)) }}{% endmacro %}
+{#- The JSON of a column, which is of the kind 'json', 'text' (that is JSON) or 'other'. -#}
+{% macro as_json(column, kind) %}{{ return(adapter.dispatch('as_json', 'croct')(column, kind)) }}{% endmacro %}
 
-{% macro duckdb__as_json(column, is_text) -%}
-    nullif({{ 'try_cast(' if is_text else 'to_json(' }}{{ column }}{{ ' as json)' if is_text else ')' }}, 'null')
+{% macro duckdb__as_json(column, kind) -%}
+    {%- set open = {'json': '', 'text': 'try_cast(', 'other': 'to_json('}[kind] -%}
+    nullif({{ open }}{{ column }}{{ {'json': '', 'text': ' as json)', 'other': ')'}[kind] }}, 'null')
 {%- endmacro %}
 
-{% macro postgres__as_json(column, is_text) %}
-    {%- set json = 'cast(' ~ column ~ ' as jsonb)' if is_text else 'to_jsonb(' ~ column ~ ')' -%}
-    nullif({{ json }}, cast('null' as jsonb))
+{% macro postgres__as_json(column, kind) -%}
+    nullif({{ 'to_jsonb(' ~ column ~ ')' if kind == 'other' else 'cast(' ~ column ~ ' as jsonb)' }}, cast('null' as jsonb))
 {%- endmacro %}
 
-{% macro snowflake__as_json(column, is_text) %}
-    {%- set json = 'try_parse_json(' ~ column ~ ')' if is_text else 'to_variant(' ~ column ~ ')' -%}
+{% macro snowflake__as_json(column, kind) -%}
+    {%- set json = {'json': '', 'text': 'try_parse_json', 'other': 'to_variant'}[kind] ~ '(' ~ column ~ ')' -%}
     case when not is_null_value({{ json }}) then {{ json }} end
 {%- endmacro %}
 
-{% macro bigquery__as_json(column, is_text) %}
-    {%- set json = 'safe.parse_json(' ~ column ~ ", wide_number_mode => 'round')" if is_text
-        else 'to_json(' ~ column ~ ')' -%}
+{% macro bigquery__as_json(column, kind) -%}
+    {%- set json = 'safe.parse_json(' ~ column ~ ", wide_number_mode => 'round')" if kind == 'text'
+        else {'json': '', 'other': 'to_json'}[kind] ~ '(' ~ column ~ ')' -%}
     case when json_type({{ json }}) <> 'null' then {{ json }} end
 {%- endmacro %}
 
@@ -58,7 +58,7 @@
 {%- endmacro %}
 
 {% macro bigquery__json_value(json, path) -%}
-    {{ croct.as_json("json_query(" ~ json ~ ", '$.\"" ~ path | join('"."') ~ "\"')", false) }}
+    {{ croct.as_json("json_query(" ~ json ~ ", '$.\"" ~ path | join('"."') ~ "\"')", 'json') }}
 {%- endmacro %}
 
 {#- How many items a list has; 0 for what is not a list. -#}

@@ -55,8 +55,10 @@
     {{- return((column.data_type | lower).startswith(('text', 'varchar', 'character', 'string'))) -}}
 {% endmacro %}
 
-{% macro data_json(columns) %}
-    {{- return(croct.as_json(adapter.quote(columns['data'].name), croct.is_text(columns['data']))) -}}
+{% macro column_json(column) %}
+    {%- set type = column.data_type | lower -%}
+    {%- set kind = 'json' if type in ['json', 'jsonb', 'variant'] else 'text' if croct.is_text(column) else 'other' -%}
+    {{- return(croct.as_json(adapter.quote(column.name), kind)) -}}
 {% endmacro %}
 
 {#- A property of the record, as text, JSON or a timestamp; null where the table has no such column. -#}
@@ -65,7 +67,7 @@
     {%- if column -%}
     cast({{ adapter.quote(column.name) }} as {{ dbt.type_string() }})
     {%- elif croct.in_data(columns) -%}
-    {{ croct.json_text(croct.data_json(columns), [name]) }}
+    {{ croct.json_text(croct.column_json(columns['data']), [name]) }}
     {%- else -%}
     cast(null as {{ dbt.type_string() }})
     {%- endif -%}
@@ -79,11 +81,11 @@
 {% macro json_of(columns, name) -%}
     {%- set column = columns.get(name | lower) -%}
     {%- if column -%}
-    {{ croct.as_json(adapter.quote(column.name), croct.is_text(column)) }}
+    {{ croct.column_json(column) }}
     {%- elif croct.in_data(columns) -%}
-    {{ croct.json_value(croct.data_json(columns), [name]) }}
+    {{ croct.json_value(croct.column_json(columns['data']), [name]) }}
     {%- else -%}
-    {{ croct.as_json('cast(null as ' ~ dbt.type_string() ~ ')', true) }}
+    {{ croct.as_json('cast(null as ' ~ dbt.type_string() ~ ')', 'text') }}
     {%- endif -%}
 {%- endmacro %}
 
@@ -105,8 +107,14 @@
     {{ croct.time_of(columns, names[0] if names else '_sdc_received_at') }}
 {%- endmacro %}
 
-{#- The latest record of each key, by its replication key and then by when it was loaded; without
-    what the target has marked as deleted. No rows, if there is no table.
+{#- The table, without what the target has marked as deleted; no rows, if there is no table. -#}
+{% macro from_source(stream, columns) -%}
+    {%- set deleted = columns.get('_sdc_deleted_at') -%}
+    from {{ source('croct', stream) if columns else '(select 1 as nothing)' }} as records
+    where {{ adapter.quote(deleted.name) ~ ' is null' if deleted else ('1 = 1' if columns else '1 = 0') }}
+{%- endmacro %}
+
+{#- The latest record of each key, by its replication key and then by when it was loaded.
     The type of an event never changes. As part of the key, it lets a model that reads one type sort
     only the events of that type. -#}
 {% macro from_latest(stream, columns, key, time, type='null') -%}
@@ -118,16 +126,9 @@
                 order by {{ croct.newest(croct.time_of(columns, time)) }}, {{ croct.newest(croct.loaded_at(columns)) }}
             ) as record_version
         from (
-            {%- if columns %}
             select *, {{ croct.text_of(columns, key) }} as record_key, {{ type }} as record_type
-            from {{ source('croct', stream) }}
-            {%- if '_sdc_deleted_at' in columns %}
-            where {{ adapter.quote(columns['_sdc_deleted_at'].name) }} is null
-            {%- endif %}
-            {%- else %}
-            select cast(null as {{ dbt.type_string() }}) as record_key, cast(null as {{ dbt.type_string() }}) as record_type
-            {%- endif %}
-        ) as records
+            {{ croct.from_source(stream, columns) }}
+        ) as keyed
     ) as versions
-    where record_version = 1{{ ' and 1 = 0' if not columns }}
+    where record_version = 1
 {%- endmacro %}

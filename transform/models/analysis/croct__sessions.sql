@@ -1,8 +1,4 @@
-with sessions as (
-    select * from {{ ref('stg_croct__sessions') }}
-),
-
-product_views as (
+with product_views as (
     select session_id, count(*) as events
     from {{ ref('croct__product_views') }}
     group by session_id
@@ -54,7 +50,7 @@ select
     coalesce(orders.order_count, 0) as order_count,
     sessions.reported_orders,
     coalesce(orders.revenue, 0) as revenue
-from sessions
+from {{ ref('stg_croct__sessions') }} as sessions
 left join product_views on sessions.session_id = product_views.session_id
 left join carts on sessions.session_id = carts.session_id
 left join orders on sessions.session_id = orders.session_id

@@ -13,5 +13,5 @@ select
     {{ croct.payload_number('order.total') }} as total,
     {{ croct.payload_text('order.coupon') }} as coupon,
     {{ croct.payload_text('order.paymentMethod') }} as payment_method,
-    {{ croct.payload_integer('order.installments') }} as installments
+    {{ croct.integer(croct.payload_text('order.installments')) }} as installments
 {{ croct.from_events(['orderPlaced']) }}
