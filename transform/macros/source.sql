@@ -115,9 +115,9 @@
 {%- endmacro %}
 
 {#- The latest record of each key, by its replication key and then by when it was loaded.
-    The type of an event never changes. As part of the key, it lets a model that reads one type sort
-    only the events of that type. -#}
-{% macro from_latest(stream, columns, key, time, type='null') -%}
+    The type of an event never changes. As part of the key, it lets a query that reads one type from the
+    view sort only the events of that type. -#}
+{% macro from_latest(stream, columns, key, time, type='null', filter='1 = 1') -%}
     from (
         select
             *,
@@ -129,6 +129,7 @@
             select *, {{ croct.text_of(columns, key) }} as record_key, {{ type }} as record_type
             {{ croct.from_source(stream, columns) }}
         ) as keyed
+        where {{ filter }}
     ) as versions
     where record_version = 1
 {%- endmacro %}
