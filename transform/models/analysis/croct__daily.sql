@@ -17,16 +17,10 @@ orders as (
     from {{ ref('croct__orders') }}
     where placed_on is not null
     group by placed_on
-),
-
-days as (
-    select day
-    from (select day from sessions union all select day from orders) as all_days
-    group by day
 )
 
 select
-    days.day,
+    coalesce(sessions.day, orders.day) as day,
     coalesce(sessions.sessions, 0) as sessions,
     coalesce(sessions.users, 0) as users,
     {%- for step in ['product_view', 'cart', 'checkout', 'order'] %}
@@ -35,6 +29,5 @@ select
     {{ croct.ratio('sessions.sessions_with_order', 'sessions.sessions') }} as conversion_rate,
     coalesce(orders.orders, 0) as orders,
     coalesce(orders.revenue, 0) as revenue
-from days
-left join sessions on days.day = sessions.day
-left join orders on days.day = orders.day
+from sessions
+full outer join orders on sessions.day = orders.day
