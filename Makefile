@@ -59,7 +59,7 @@ plugin: .venv/ready  ## Write Meltano's plugin definition from meltano.yml
 	$(BIN)/python -m dev.plugin
 
 clean:  ## Remove what was installed, and the README's folders with their warehouses
-	rm -rf .venv .tools .meltano output with-duckdb with-target target target-* airflow-venv build dist
+	rm -rf .venv .tools .meltano output with-duckdb with-target target target-* airflow-venv build dist transform/target transform/logs
 
 .venv/ready: pyproject.toml dev/requirements/tap.txt
 	@echo "Installing into .venv …"
