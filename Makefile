@@ -56,8 +56,12 @@ scale: $(VENV)/ready  ## Measure how a first export gets faster with intervals i
 reliability: $(VENV)/ready  ## Count what faults, kills and odd inputs lose
 	$(BIN)/python -m dev.reliability $(ARGS)
 
-dictionary: $(VENV)/ready  ## Write docs/streams.md from the schemas
+bench-analytics: $(VENV)/ready  ## Measure the dbt models on a million events
+	$(BIN)/python -m dev.analytics
+
+dictionary: $(VENV)/ready  ## Write docs/streams.md, and what dbt quotes of it, from the schemas
 	$(BIN)/python -m dev.dictionary
+	$(BIN)/python -m dev.dbt_docs
 
 plugin: $(VENV)/ready  ## Write Meltano's plugin definition from meltano.yml
 	$(BIN)/python -m dev.plugin

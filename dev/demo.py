@@ -1,7 +1,7 @@
 """From a shop's visitors to a warehouse, twice: `make demo`.
 
 Starts the sandbox, has Meltano bring its records into a DuckDB file, lets new data arrive, has it
-bring those, and compares the warehouse with the source row for row.
+bring those and build the dbt models, and compares the warehouse with the source row for row.
 """
 
 from __future__ import annotations
@@ -30,26 +30,34 @@ MORE_VISITS = 40
 PAGE_SIZE = 500
 
 FUNNEL = """
-with steps as (
-    select
-        sessionid,
-        bool_or(eventtype = 'productViewed') as viewed,
-        bool_or(eventtype = 'cartModified') as added,
-        bool_or(eventtype = 'checkoutStarted') as checked_out,
-        bool_or(eventtype = 'orderPlaced') as ordered
-    from croct.events
-    group by sessionid
-)
 select
-    sessions.location ->> '$.country' as country,
+    sessions.country,
     count(*) as sessions,
-    count(*) filter (where viewed) as viewed,
-    count(*) filter (where added) as added,
-    count(*) filter (where checked_out) as checked_out,
-    count(*) filter (where ordered) as ordered,
-    round(100.0 * count(*) filter (where ordered) / count(*), 1) || ' %' as conversion
-from steps join croct.sessions using (sessionid)
-group by country order by sessions desc
+    count(*) filter (where has_product_view) as viewed,
+    count(*) filter (where has_cart) as in_cart,
+    count(*) filter (where has_checkout) as checked_out,
+    count(*) filter (where has_order) as ordered,
+    round(100.0 * count(*) filter (where has_order) / count(*), 1) || ' %' as conversion
+from analytics.croct__sessions as sessions
+where not is_bot
+group by country
+order by sessions desc, country
+"""
+DAYS = """
+select day, sessions, orders, round(revenue, 2) as revenue
+from analytics.croct__daily
+order by day
+"""
+VARIANTS = """
+select
+    experiment_name as experiment,
+    coalesce(variant_name, 'Original') as variant,
+    user_count as users,
+    converted_users as converted,
+    round(100 * conversion_rate, 1) || ' %' as rate,
+    round(revenue, 2) as revenue
+from analytics.croct__experiment_results
+order by experiment, variant
 """
 
 
@@ -70,7 +78,7 @@ def table(query: str) -> None:
 
 
 def meltano(sandbox: Sandbox, *args: str) -> None:
-    """Run Meltano; show what the tap says of its streams, or everything if it fails."""
+    """Run Meltano; show what the tap says of its streams and what dbt built, or all if it fails."""
     log = OUTPUT / "meltano.log"
     variables = clean_environment(
         TAP_CROCT_API_URL=sandbox.url,
@@ -96,6 +104,9 @@ def meltano(sandbox: Sandbox, *args: str) -> None:
         for line in lines:
             if (done := line.find(f"{stream}: done")) >= 0:
                 print("   ", line[done:])
+    for line in lines:
+        if (built := line.find("Finished running")) >= 0:
+            print("    dbt:", line[built:])
 
 
 def show_requests(requests: list[Request]) -> None:
@@ -132,9 +143,9 @@ def main() -> None:
         counts = {stream: len(sandbox.world.items(stream)) for stream in STREAMS}
         print(f"  {sandbox.url}: {json.dumps(counts)}")
 
-        say("Installing Meltano, and with it the tap and target-duckdb")
+        say("Installing Meltano, and with it the tap, target-duckdb and dbt")
         environment("meltano")
-        meltano(sandbox, "install", "tap-croct", "target-duckdb")
+        meltano(sandbox, "install", "tap-croct", "target-duckdb", "dbt-duckdb")
 
         say("First run: everything")
         meltano(sandbox, "run", "tap-croct", "target-duckdb")
@@ -148,23 +159,32 @@ def main() -> None:
         )
         print()
         table("select eventtype, count(*) as rows from croct.events group by 1 order by 2 desc, 1")
-        say("From product view to order, by country")
-        table(FUNNEL)
 
-        say(f"New data arrives: {MORE_VISITS} visits, 5 late events, 3 changed users")
+        say(
+            f"New data arrives: {MORE_VISITS} visits, 5 late events, 4 late or changed orders, "
+            "3 changed users"
+        )
         sandbox.world.visits(MORE_VISITS)
         sandbox.world.late_events(5)
+        sandbox.world.late_orders(4)
         sandbox.world.change_users(3)
         sandbox.requests.clear()
 
-        say("Second run: only what is new")
-        meltano(sandbox, "run", "tap-croct", "target-duckdb")
+        say("Second run: only what is new, and then the models")
+        meltano(sandbox, "run", "tap-croct", "target-duckdb", "dbt-duckdb:build")
         show_requests(sandbox.requests)
         if any(request.param("cursor") is None for request in sandbox.requests):
             sys.exit("The second run asked for pages before its bookmark")
 
         say("The warehouse and the source, row for row")
         check(sandbox)
+
+        say("From product view to order, by country")
+        table(FUNNEL)
+        say("Revenue by day")
+        table(DAYS)
+        say("The variants of an experiment, within 30 days")
+        table(VARIANTS)
     say(f"Done. The warehouse is {WAREHOUSE.relative_to(ROOT)}")
 
 

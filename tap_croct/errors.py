@@ -147,8 +147,9 @@ def check(response: requests.Response, longest_wait: float) -> None:
     wait = retry_after(response)
     if wait is None or wait <= longest_wait:
         raise RetriableError(problem(response), wait)
-    text = f"The API asks to wait {wait:,.0f} s, more than {longest_wait} s: run again later"
-    raise ApiError(f"{problem(response)}. {text}", status)
+    asked = f"The API asks to wait {wait:,.0f} s, more than {longest_wait} s: run again later"
+    message = f"{problem(response)}. {asked}"
+    raise ApiError(message, status)
 
 
 def not_json(response: requests.Response, error: ValueError) -> str:

@@ -70,6 +70,11 @@ def _options() -> argparse.Namespace:
         help="`nextCursor` of the last page: a cursor (then an empty page follows), null or empty",
     )
     add("--no-ids", action="store_true", help="events without `id`, as in contracts before 0.6.0")
+    add(
+        "--currencies",
+        action="store_true",
+        help="people pay in the currency of their country (default: all in EUR)",
+    )
     add("--seed", type=int, default=1, help="another seed, another history (default: 1)")
     return parser.parse_args()  # fmt: skip
 
@@ -83,7 +88,9 @@ def main() -> None:
         latency=options.latency,
         faults=options.faults,
     )
-    world = World(options.seed, options.visits, ids=not options.no_ids)
+    world = World(
+        options.seed, options.visits, ids=not options.no_ids, currencies=options.currencies
+    )
     try:
         sandbox = Sandbox(world, switches, options.port)
     except OSError as error:
@@ -97,7 +104,10 @@ def main() -> None:
         print(f"The sandbox has {counts}. Settings for the tap:")
         print(f"  TAP_CROCT_API_URL={sandbox.url} TAP_CROCT_API_KEY={switches.api_key}")
         print(f"New data: curl -X POST '{base}/sandbox/visits?count=50'")
-        print("          (also: late-events, changed-users). Ctrl-C stops it.", flush=True)
+        print(
+            "          (also: late-events, late-orders, changed-users). Ctrl-C stops it.",
+            flush=True,
+        )
         signal.sigwait(SIGNALS)
 
 

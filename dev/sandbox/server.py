@@ -112,6 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
         change = {
             "/sandbox/visits": self.sandbox.world.visits,
             "/sandbox/late-events": self.sandbox.world.late_events,
+            "/sandbox/late-orders": self.sandbox.world.late_orders,
             "/sandbox/changed-users": self.sandbox.world.change_users,
         }.get(url.path)
         if change is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 Item = dict[str, Any]
@@ -15,6 +16,8 @@ BEGINNING = 1_767_225_600_000
 
 SESSION_TIMEOUT = 30 * MINUTE
 SHOP = "https://shop.example"
+CURRENCY = "EUR"
+"""What everybody pays in, unless a world has several currencies."""
 
 METADATA = {
     "organizationName": "Example Outfitters",
@@ -66,7 +69,27 @@ NAMES = [
     ("Naoko", "佐藤"), ("Ada", "Lovelace"), ("Grace", "Hopper"), ("Ana", "da Silva"),
 ]  # fmt: skip
 
-VARIANTS = ["aaaaaaaa-0000-4000-8000-000000000001", "bbbbbbbb-0000-4000-8000-000000000002"]
+VARIANTS = [
+    ("aaaaaaaa-0000-4000-8000-000000000001", None),
+    ("bbbbbbbb-0000-4000-8000-000000000002", "Summer hero"),
+]
+
+EXPERIENCES = [
+    # experience, name, name after it was renamed, audience, its name and custom id, slot, its name
+    ("0f3d3a77-62d5-4c4f-9f0c-64c1b2a7a001", "Welcome back", "Welcome home",
+     "2b8aa2a4-5cd7-4b07-a1dd-1f9c3c2b0d5e", "Returning visitors", "returning",
+     "7d1a4a7b-6f3f-4b0e-8a43-4a3a6c3d9d11", "Home hero", "home-hero"),
+    ("0f3d3a77-62d5-4c4f-9f0c-64c1b2a7a001", "Welcome back", "Welcome home",
+     "2b8aa2a4-5cd7-4b07-a1dd-1f9c3c2b0d5e", "Returning visitors", "returning",
+     "7d1a4a7b-6f3f-4b0e-8a43-4a3a6c3d9d12", "Cart banner", "cart-banner"),
+    ("0f3d3a77-62d5-4c4f-9f0c-64c1b2a7a002", "Hikers", "Hikers",
+     "2b8aa2a4-5cd7-4b07-a1dd-1f9c3c2b0d5f", "Hikers", None,
+     "7d1a4a7b-6f3f-4b0e-8a43-4a3a6c3d9d11", "Home hero", "home-hero"),
+]  # fmt: skip
+RENAMED = BEGINNING + 2 * DAY
+"""When experiences get their later names."""
+
+STATUSES = ("PLACED", "PAID", "COMPLETED")
 
 
 def location(place: tuple[Any, ...]) -> Item:
@@ -122,26 +145,74 @@ def product_of(product: tuple[Any, ...], currency: str) -> Item:
     }
 
 
-def personalization(content_id: str, variant_id: str | None) -> Item:
-    """Return the payload of `slotPersonalized`, with an experiment if there is a variant."""
-    variant = {"experimentId": "5a1f8f8c-0b9f-4f06-8f2c-5b3f3f3a7b22", "variantId": variant_id}
+def cart_of(items: list[Item], currency: str, coupon: str | None) -> Item:
+    """Return a `Cart`, but for the time of its last update."""
+    subtotal = round(sum(item["total"] for item in items), 2)
+    return {
+        "currency": currency,
+        "items": copy.deepcopy(items),
+        "subtotal": subtotal,
+        "shippingPrice": 4.9,
+        "taxes": {"VAT": round(subtotal * 0.19, 2)},
+        "costs": None,
+        "discount": None,
+        "total": round(subtotal * 1.19 + 4.9, 2),
+        "coupon": coupon,
+    }
+
+
+def item_of(index: int, product: Item, quantity: int) -> Item:
+    """Return an `Item` of a cart."""
+    return {
+        "index": index,
+        "product": product,
+        "quantity": quantity,
+        "total": round(product["displayPrice"] * quantity, 2),
+        "discount": None,
+        "coupon": None,
+    }
+
+
+def moved_on(order: Item) -> Item:
+    """Return an `Order` with its next status; shipping is free from then on."""
+    status = STATUSES[min(STATUSES.index(order["status"]) + 1, len(STATUSES) - 1)]
+    total = round(order["total"] - order["shippingPrice"], 2)
+    return {**order, "status": status, "shippingPrice": 0, "total": total}
+
+
+def personalization(
+    experience: tuple[Any, ...], time: int, content_id: str, variant: tuple[str, str | None] | None
+) -> Item:
+    """Return the payload of `slotPersonalized`, with an experiment if there is a variant.
+
+    Args:
+        experience: One of `EXPERIENCES`.
+        time: When it happens; milliseconds since the epoch.
+        content_id: The content that is shown.
+        variant: One of `VARIANTS`, if an experiment runs.
+    """
+    experience_id, name, later_name, audience_id, audience, audience_key, *slot = experience
+    assigned = variant and {
+        "experimentId": "5a1f8f8c-0b9f-4f06-8f2c-5b3f3f3a7b22",
+        "variantId": variant[0],
+    }
     return {
         "personalization": {
-            "audienceId": "2b8aa2a4-5cd7-4b07-a1dd-1f9c3c2b0d5e",
-            "slotId": "7d1a4a7b-6f3f-4b0e-8a43-4a3a6c3d9d11",
-            "experienceId": "0f3d3a77-62d5-4c4f-9f0c-64c1b2a7a001",
+            "audienceId": audience_id,
+            "slotId": slot[0],
+            "experienceId": experience_id,
             "contentId": content_id,
             "slotVersion": {"majorVersion": "2", "minorVersion": "0"},
-            "assignedVariant": variant if variant_id else None,
+            "assignedVariant": assigned,
             "locale": "de-DE",
         },
         "metadata": {
-            "audienceName": "Returning visitors",
-            "audienceCustomId": "returning",
-            "slotName": "Home hero",
-            "slotCustomId": "home-hero",
-            "experienceName": "Welcome back",
-            "experimentName": "Hero test" if variant_id else None,
-            "variantName": None,
+            "audienceName": audience,
+            "audienceCustomId": audience_key,
+            "slotName": slot[1],
+            "slotCustomId": slot[2],
+            "experienceName": name if time < RENAMED else later_name,
+            "experimentName": "Hero test" if variant else None,
+            "variantName": variant[1] if variant else None,
         },
     }

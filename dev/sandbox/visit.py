@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING, Any
 
 from dev.sandbox.shop import (
     BROWSERS,
     CAMPAIGNS,
+    CURRENCY,
     DAY,
+    EXPERIENCES,
     PLACES,
     PRODUCTS,
     SECOND,
@@ -16,8 +17,11 @@ from dev.sandbox.shop import (
     SHOP,
     VARIANTS,
     Item,
+    cart_of,
     client,
+    item_of,
     location,
+    moved_on,
     personalization,
     product_of,
 )
@@ -46,7 +50,7 @@ class Visit:
         self.url = f"{SHOP}/"
         self.events: list[Item] = []
         place = self.random.choice(PLACES)
-        self.currency = place[8]
+        self.currency = place[8] if world.currencies else CURRENCY
         self.location = location(place)
         self.client = client(self.random.choice(BROWSERS))
         campaign = self.random.choice(CAMPAIGNS)
@@ -125,10 +129,14 @@ class Visit:
         self.session["statistics"]["pageViews"] += 1
 
     def _personalize(self) -> None:
-        in_test = self._maybe(0.5)
-        content_id = self.world.uuid()
-        variant_id = self.random.choice(VARIANTS) if in_test else None
-        self._add("slotPersonalized", **personalization(content_id, variant_id))
+        variant = None
+        if self._maybe(0.6):
+            # A user keeps a variant, unless it was forgotten, as by another device.
+            seed = 0 if self._maybe(0.1) else int(self.user["userId"][:8], 16)
+            variant = VARIANTS[seed % len(VARIANTS)]
+        experience = self.random.choice(EXPERIENCES)
+        shown = personalization(experience, self.time, self.world.uuid(), variant)
+        self._add("slotPersonalized", **shown)
 
     def _browse(self) -> None:
         cart: list[Item] = []
@@ -151,38 +159,19 @@ class Visit:
                 self._add("userClicked", point={"x": 611.5, "y": 1302}, surfaceSize=size)
             if self._maybe(0.35):
                 quantity = self.random.randrange(1, 4)
-                cart.append(
-                    {
-                        "index": number,
-                        "product": product,
-                        "quantity": quantity,
-                        "total": round(product["displayPrice"] * quantity, 2),
-                        "discount": None,
-                        "coupon": None,
-                    }
-                )
+                cart.append(item_of(number, product, quantity))
                 self._add("cartModified", cart=self._cart(cart))
         if cart:
             self._check_out(cart)
         elif self._maybe(0.2):
-            self._add("leadGenerated", leadId=f"lead-{self.time}", value="12.50", currency="EUR")
+            value = f"{self.random.randrange(500, 5000) / 100:.2f}"
+            self._add("leadGenerated", leadId=f"lead-{self.time}", value=value, currency="EUR")
         if self._maybe(0.1):
             self._add("leadGenerated", leadId=f"lead-{self.time}")
 
     def _cart(self, items: list[Item]) -> Item:
-        subtotal = round(sum(item["total"] for item in items), 2)
-        return {
-            "currency": self.currency,
-            "items": copy.deepcopy(items),
-            "subtotal": subtotal,
-            "shippingPrice": 4.9,
-            "taxes": {"VAT": round(subtotal * 0.19, 2)},
-            "costs": None,
-            "discount": None,
-            "total": round(subtotal * 1.19 + 4.9, 2),
-            "coupon": self.random.choice((None, "WELCOME10")),
-            "lastUpdateTime": self.time,
-        }
+        cart = cart_of(items, self.currency, self.random.choice((None, "WELCOME10")))
+        return {**cart, "lastUpdateTime": self.time}
 
     def _check_out(self, items: list[Item]) -> None:
         self._page("/cart", "Cart")
@@ -194,22 +183,27 @@ class Visit:
         order_id = self.world.uuid()
         self._add("checkoutStarted", cart=cart, orderId=self.random.choice((order_id, None)))
         if self._maybe(0.7):
-            order = {name: value for name, value in cart.items() if name != "lastUpdateTime"}
-            self._add(
-                "orderPlaced",
-                order={
-                    "orderId": order_id,
-                    **order,
-                    "paymentMethod": "card",
-                    "installments": self.random.choice((1, 3, None)),
-                    "status": self.random.choice(("PLACED", "PAID")),
-                },
-            )
-            self._add("goalCompleted", goalId="order", value=str(cart["total"]), currency="EUR")
-            self.session["statistics"]["orders"] += 1
-            self.user["statistics"]["orders"] += 1
+            self._order(order_id, cart)
+            if self._maybe(0.2):
+                # Some order again: two orders in one session.
+                self._order(self.world.uuid(), self._cart(items[:1]))
         if self.everything:
             self._abandon(items, cart)
+
+    def _order(self, order_id: str, cart: Item) -> None:
+        order = {
+            "orderId": order_id,
+            **{name: value for name, value in cart.items() if name != "lastUpdateTime"},
+            "paymentMethod": "card",
+            "installments": self.random.choice((1, 3, None)),
+            "status": "PLACED",
+        }
+        self._add("orderPlaced", order=order)
+        self._add("goalCompleted", goalId="order", value=str(cart["total"]), currency=self.currency)
+        for _ in range(2 if self.everything else self.random.randrange(3)):
+            order = moved_on(order)
+            self._add("orderPlaced", order=order)
+        self.world.placed(self.session, self.user, order)
 
     def _abandon(self, items: list[Item], cart: Item) -> None:
         self._add("productAbandoned", cartItem=items[0], cart=cart)
@@ -220,6 +214,8 @@ class Visit:
             self._add(
                 "eventOccurred", name="wishlist", details={"items": 3, "public": False, "note": "ü"}
             )
+        if self._maybe(0.15):
+            self._add("goalCompleted", goalId="newsletter", value=None, currency=None)
         if self._maybe(0.3):
             self._add("tabVisibilityChanged", tabId=self.tab, visibility="HIDDEN")
             self._add("nothingChanged", sinceTime=self.time)

@@ -10,14 +10,21 @@ from dataclasses import dataclass, field
 
 from dev.sandbox.shop import (
     BEGINNING,
+    CURRENCY,
     DAY,
     METADATA,
     MINUTE,
     NAMES,
     PLACES,
+    PRODUCTS,
     SECOND,
     SESSION_TIMEOUT,
+    STATUSES,
     Item,
+    cart_of,
+    item_of,
+    moved_on,
+    product_of,
 )
 from dev.sandbox.visit import Visit
 
@@ -54,17 +61,21 @@ class Log:
 class World:
     """A shop and its visitors, the same for the same seed."""
 
-    def __init__(self, seed: int = 1, visits: int = 250, *, ids: bool = True) -> None:
+    def __init__(
+        self, seed: int = 1, visits: int = 250, *, ids: bool = True, currencies: bool = False
+    ) -> None:
         """Make a world.
 
         Args:
             seed: Two worlds with the same seed and the same history are equal.
             visits: Number of visits that have happened.
             ids: Whether events have an `id`; contracts before 0.6.0 gave none.
+            currencies: Whether people pay in the currency of their country; else all pay in one.
         """
         self.random = random.Random(seed)
         self.now = BEGINNING
         self.ids = ids
+        self.currencies = currencies
         self.logs = {
             "events": Log("id", "timestamp"),
             "sessions": Log("sessionId", "closeTime"),
@@ -72,6 +83,7 @@ class World:
         }
         self._users: list[Item] = []
         self._sessions: list[Item] = []
+        self._orders: dict[str, tuple[Item, Item]] = {}
         self.visits(visits)
 
     def items(self, stream: str) -> list[Item]:
@@ -99,22 +111,56 @@ class World:
         """Let events arrive that happened hours ago; their sessions close later for it."""
         for _ in range(count if self._sessions else 0):
             session = self.random.choice(self._sessions[-20:])
-            event = self.event(
-                session, int(session["window"]["end"]) + self.random.randrange(SESSION_TIMEOUT),
-                {"@type": "nothingChanged", "sinceTime": session["window"]["end"]},
-            )  # fmt: skip
-            session["window"]["end"] = event["timestamp"]
-            session["closeTime"] = max(self.now, event["timestamp"] + SESSION_TIMEOUT)
-            self.now += SECOND
-            self.logs["events"].extend([event])
-            self.logs["sessions"].extend([session])
+            end = session["window"]["end"]
+            self._arrive_late(session, {"@type": "nothingChanged", "sinceTime": end})
+
+    def late_orders(self, count: int) -> None:
+        """Let orders arrive that were placed long ago, and in turn older orders move on."""
+        for number in range(count if self._sessions else 0):
+            session = self.random.choice(self._sessions)
+            waiting = [
+                known for known in self._orders.values() if known[1]["status"] != STATUSES[-1]
+            ]
+            if number % 2 and waiting:
+                session, order = self.random.choice(waiting)
+                order = moved_on(order)
+                self._orders[order["orderId"]] = (session, order)
+            else:
+                currency = session["location"]["currency"]["code"] if self.currencies else CURRENCY
+                item = item_of(0, product_of(self.random.choice(PRODUCTS), currency), 3)
+                details = {"paymentMethod": None, "installments": None, "status": "PLACED"}
+                order = {"orderId": self.uuid(), **cart_of([item], currency, None), **details}
+                (user,) = (u for u in self._users if u["userId"] == session["userId"])
+                self.placed(session, user, order)
+                self._change(user)
+            self._arrive_late(session, {"@type": "orderPlaced", "order": order})
+
+    def placed(self, session: Item, user: Item, order: Item) -> None:
+        """Count an order, in its session and for its user, and remember how it stands."""
+        self._orders[order["orderId"]] = (session, order)
+        session["statistics"]["orders"] += 1
+        user["statistics"]["orders"] += 1
+
+    def _arrive_late(self, session: Item, payload: Item) -> None:
+        end = int(session["window"]["end"])
+        event = self.event(session, end + self.random.randrange(SESSION_TIMEOUT), payload)
+        session["window"]["end"] = event["timestamp"]
+        session["closeTime"] = max(self.now, event["timestamp"] + SESSION_TIMEOUT)
+        self.now += SECOND
+        self.logs["events"].extend([event])
+        self.logs["sessions"].extend([session])
 
     def change_users(self, count: int) -> None:
         """Let users change their profile."""
         for user in self.random.sample(self._users, min(count, len(self._users))):
             self.now += SECOND
-            user |= {"jobTitle": f"Ranger {self.now}", "lastModifiedTime": self.now}
-            self.logs["users"].extend([user])
+            user["jobTitle"] = f"Ranger {self.now}"
+            self._change(user)
+
+    def _change(self, user: Item) -> None:
+        """Export a user again: later than before, even if the last visit went on until now."""
+        user["lastModifiedTime"] = max(self.now, user["lastModifiedTime"] + 1)
+        self.logs["users"].extend([user])
 
     # What it is made of
 

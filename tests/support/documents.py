@@ -48,8 +48,8 @@ class Step:
         return f"{self.page}:{self.line}"
 
 
-ELSEWHERE = ("airflow.md", "first-export.md", "scheduling.md")
-"""Pages of which the commands have tests of their own, in `tests/orchestration`."""
+ELSEWHERE = ("airflow.md", "analytics.md", "first-export.md", "scheduling.md")
+"""Pages whose commands have tests of their own, in `tests/analytics` and `tests/orchestration`."""
 
 
 def pages() -> list[str]:

@@ -1,0 +1,90 @@
+"""The package in other hands: installed from git, and compiled for engines that are not here."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dev import dbt_docs
+from dev.environments import ROOT, environment
+from tests.analytics.models import Expected, differences
+from tests.analytics.warehouses import TRANSFORM, own_project
+from tests.support.documents import columns
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dev.sandbox import Sandbox
+    from tests.analytics.warehouses import Warehouse
+
+
+def test_descriptions_are_those_of_the_dictionary() -> None:
+    assert dbt_docs.PAGE.read_text(encoding="utf-8") == dbt_docs.page(), "run make dictionary"
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> str:
+    """Return the address of a git repository that holds the package where this one does."""
+    folder = tmp_path / "repository"
+    ignored = shutil.ignore_patterns("target", "logs")
+    shutil.copytree(TRANSFORM, folder / "transform", ignore=ignored)
+    for command in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "Package"]):
+        identity = ("-c", "user.name=test", "-c", "user.email=test@mail.example")
+        subprocess.run(["git", *identity, *command], cwd=folder, check=True)
+    return f"file://{folder}"
+
+
+@pytest.mark.slow
+def test_a_project_that_installs_it_from_git(
+    sandbox: Sandbox, tmp_path: Path, repository: str, place: Warehouse
+) -> None:
+    """With the oldest dbt that the package takes, and with a current one."""
+    program = {"duckdb": "dbt-oldest", "postgres": "dbt-postgres"}[place.engine]
+    package = {"git": repository, "subdirectory": "transform", "revision": "main"}
+    project = own_project(tmp_path / "own", package, schema="croct")
+    place.dbt("deps", schema="mine", project=project, program=program)
+    place.pipe("raw").run(sandbox.config())
+    place.dbt("build", schema="mine", project=project, program=program, croct__schema="raw")
+    expected = Expected.of(sandbox.world).tables()
+    for model in ("croct__goals", "croct__orders", "croct__daily"):
+        # `+schema` of the project's own adds to the name, as it does for every package.
+        schema = "mine_croct" if model == "croct__goals" else "mine"
+        assert differences(model, place.rows(model, schema), expected[model]) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shape", ["snowflake", "bigquery", "bigquery-denormalized"])
+def test_engines_that_are_not_here(tmp_path: Path, shape: str) -> None:
+    """The adapter is the real one; only what it would ask the warehouse is answered by a stand-in."""
+    engine = shape.partition("-")[0]
+    tables = {stream: dict(found) for stream, found in columns(f"docs/{engine}.md").items()}
+    if engine == "snowflake":
+        tables = {t: {n.upper(): kind for n, kind in found.items()} for t, found in tables.items()}
+    elif shape == "bigquery":
+        tables = {stream: {"data": "JSON", "_sdc_batched_at": "TIMESTAMP"} for stream in tables}
+    python = environment("dbt-elsewhere") / "python"
+    script = ROOT / "tests" / "analytics" / "elsewhere.py"
+    done = subprocess.run(
+        [python, script, engine, TRANSFORM, tmp_path, json.dumps(tables)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "70 files parsed" in done.stdout
+    compiled = (tmp_path / "target" / "compiled" / "croct" / "models").rglob("*.sql")
+    text = "\n".join(path.read_text() for path in compiled)
+    wanted = {
+        "snowflake": [
+            'get_path(payload, \'["order"]["total"]\')',
+            "try_to_decimal(",
+            '"SESSIONID"',
+        ],
+        "bigquery": ['json_value(payload, \'$."order"."total"\')', "`data`", "bignumeric"],
+        "bigquery-denormalized": ["to_json(`payload`)", "`sessionId`", "date(first.occurred_at"],
+    }[shape]
+    assert [part for part in wanted if part not in text] == []
+    foreign = ("jsonb", "json_extract_string", "::", "nulls last", "$$")
+    assert [part for part in foreign if part in text] == []

@@ -1,0 +1,248 @@
+"""The shapes in which targets leave the data, and data that nobody expects."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dev.expected import KEYS as STREAM_KEYS
+from dev.expected import STREAMS, Record
+from dev.running import run_tap
+from tests.analytics.models import KEYS, Expected, differences
+from tests.support.documents import steps
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dev.sandbox import Sandbox
+    from tests.analytics.warehouses import Warehouse
+
+pytestmark = pytest.mark.slow
+
+
+def check(place: Warehouse, schema: str, expected: Expected) -> str:
+    """Build the models of what is loaded into a schema, and compare each; return what dbt prints."""
+    said = place.dbt("run", schema=f"{schema}_models", croct__schema=schema)
+    for model, wanted in expected.tables().items():
+        assert differences(model, place.rows(model, f"{schema}_models"), wanted) == []
+    return said
+
+
+def test_a_target_that_only_appends(sandbox: Sandbox, postgresql: Warehouse) -> None:
+    """It leaves several versions of a record, and some twice."""
+    config = sandbox.config(stream_maps={name: {"__key_properties__": []} for name in STREAMS})
+    pipe = postgresql.pipe("appended")
+    pipe.run(config)
+    sandbox.world.late_orders(4)
+    sandbox.world.change_users(3)
+    pipe.state = None
+    pipe.run(config)
+    for stream in STREAMS:
+        rows = postgresql.rows(stream, "appended")
+        assert len({row[STREAM_KEYS[stream]] for row in rows}) < len(rows)
+    check(postgresql, "appended", Expected.of(sandbox.world))
+
+
+def test_lower_case(sandbox: Sandbox, postgresql: Warehouse) -> None:
+    """pipelinewise-target-postgres writes all names in lower case."""
+    postgresql.pipe("lower", target="pipelinewise-target-postgres").run(sandbox.config())
+    check(postgresql, "lower", Expected.of(sandbox.world))
+
+
+def test_without_users(sandbox: Sandbox, duck: Warehouse) -> None:
+    duck.pipe("some").run(sandbox.config(stream_maps={"users": "__NULL__"}))
+    said = check(duck, "some", Expected.of(sandbox.world, users=[]))
+    assert "the models that need users are empty" in said
+
+
+def test_a_single_column(sandbox: Sandbox, place: Warehouse, tmp_path: Path) -> None:
+    """`data` holds the whole record, as z3-target-bigquery leaves it by default."""
+    output = run_tap(tmp_path, sandbox.config())
+    place.execute("drop schema if exists single cascade; create schema single")
+    for stream in STREAMS:
+        file = tmp_path / f"{stream}.jsonl"
+        file.write_text("".join(json.dumps(r) + "\n" for r in output.records(stream)))
+        if place.engine == "duckdb":
+            place.execute(
+                f"create table single.{stream} as select json as data "
+                f"from read_json_objects('{file}', format = 'newline_delimited')"
+            )
+        else:
+            place.execute(f"create table single.{stream} (data jsonb)")
+            place.execute(
+                f"\\copy single.{stream} from '{file}' csv quote e'\\x01' delimiter e'\\x02'"
+            )
+    check(place, "single", Expected.of(sandbox.world))
+
+
+def test_the_privacy_recipe(sandbox: Sandbox, place: Warehouse) -> None:
+    (recipe,) = (json.loads(s.text) for s in steps("docs/privacy.md") if s.note == "privacy.json")
+    maps = {
+        stream: {name: "__NULL__" if value is None else value for name, value in rules.items()}
+        for stream, rules in recipe["stream_maps"].items()
+    }
+    place.pipe("private").run(
+        sandbox.config(stream_maps=maps, stream_map_config={"salt": "pepper"})
+    )
+    check(place, "private", private(Expected.of(sandbox.world)))
+
+
+def private(expected: Expected) -> Expected:
+    """Do by hand what the recipe says."""
+
+    def cut(url: str | None) -> str | None:
+        return url and url.split("?")[0].split("#")[0]
+
+    def hashed(text: str | None) -> str | None:
+        return text and hashlib.sha256(f"pepper{text}".encode()).hexdigest()
+
+    kept = {"userId", "externalUserId", "email", "address", "gender", "activities", "interests",
+            "lastModifiedTime", "statistics"}  # fmt: skip
+    for user in expected.users:
+        user |= {name: None for name in user if name not in kept}
+        user["externalUserId"] = hashed(user["externalUserId"])
+        user["email"] = hashed(user["email"])
+        user["address"] = {name: user["address"][name] for name in ("country", "region")}
+    for session in expected.sessions:
+        session["externalUserId"] = hashed(session["externalUserId"])
+        session["location"] = {name: session["location"][name] for name in ("country", "region")}
+        session["landingPageUrl"] = cut(session["landingPageUrl"])
+        session["referrer"] = cut(session["referrer"])
+        session["attributes"] = None
+    for event in expected.events:
+        if event["context"]:
+            event["context"]["url"] = cut(event["context"]["url"])
+        for name in ("externalUserId", "location", "details", "leadId", "userAgent"):
+            event["payload"].pop(name, None)
+        for name in ("url", "referrer"):
+            if name in event["payload"]:
+                event["payload"][name] = cut(event["payload"][name])
+    return expected
+
+
+NUMBERS = {
+    "12.5": Decimal("12.5"), " 12 ": Decimal(12), "-0.0000000015": Decimal("-0.000000002"),
+    "1e3": Decimal(1000), ".5": Decimal("0.5"), "5.": Decimal(5), "1E-2": Decimal("0.01"),
+    "999999999999999999": Decimal(999999999999999999), "1000000000000000000": None,
+    "1e99": None, "1e-99": Decimal(0), "1_000": None, "1,000": None, "NaN": None, "Infinity": None,
+    "": None, "twelve": None, "0x1F": None, "true": None,
+}  # fmt: skip
+TIMES = {
+    "2026-02-28T23:59:59.123Z": "2026-02-28T23:59:59.123", "2026-02-29T00:00:00Z": None,
+    "2024-02-29T00:00:00Z": "2024-02-29T00:00:00", "2026-04-31T00:00:00Z": None,
+    "2026-13-01T00:00:00Z": None, "2026-01-01T25:00:00Z": None, "0000-01-01T00:00:00Z": None,
+    "2026-01-01T01:00:00+02:00": "2025-12-31T23:00:00", "2026-01-01": None,
+    "2026-01-01T00:00:00.5": "2026-01-01T00:00:00.5", "99999": None, "": None, "today": None,
+}  # fmt: skip
+
+
+def test_odd_values(place: Warehouse) -> None:
+    """Text columns; values that are not what they should be are null, and stop nothing."""
+    goals = [{"@type": "goalCompleted", "goalId": text, "value": text} for text in NUMBERS]
+    orders: list[Record] = [
+        {"@type": "orderPlaced"},
+        {"@type": "orderPlaced", "order": None},
+        {"@type": "orderPlaced", "order": {"orderId": "o1", "items": {"no": "list"}, "total": "7"}},
+        {"@type": "orderPlaced", "order": {"orderId": "o2", "total": [], "items": [None, 1, {}]}},
+        {"@type": "orderPlaced", "order": {"orderId": "o3", "items": [{"quantity": 1e18}]}},
+        {"@type": "orderPlaced", "order": {"orderId": "o4", "items": [], "total": 5e28}},
+    ]
+    payloads = [*goals, *orders, {"type": "goalCompleted", "goalId": "old"}, None]
+    rows = [(f"p{n:03}", "2026-01-01T00:00:00Z", payload) for n, payload in enumerate(payloads)]
+    rows += [(f"t{n:03}", text, goals[0]) for n, text in enumerate(TIMES)]
+    values = ", ".join(f"('{key}', '{time}', '{json.dumps(p)}')" for key, time, p in rows)
+    place.execute(
+        "drop schema if exists odd cascade; create schema odd;"
+        'create table odd.events ("ID" text, "Timestamp" text, payload text);'
+        f"insert into odd.events values {values}"
+    )
+    said = place.dbt("run", schema="odd_models", croct__schema="odd")
+    assert "the models that need sessions are empty" in said
+    found = {row["event_id"]: row for row in place.rows("croct__goals", "odd_models")}
+    assert [found[key]["value"] for key, _, _ in rows[: len(goals)]] == list(NUMBERS.values())
+    assert found[f"p{len(payloads) - 2:03}"]["goal_id"] == "old"
+    times = [row["occurred_at"] for key, row in sorted(found.items()) if key.startswith("t")]
+    assert times == list(TIMES.values())
+    placed = {row["order_id"]: row for row in place.rows("croct__orders", "odd_models")}
+    assert len(placed) == len(orders)
+    assert [placed[name]["item_count"] for name in ("o1", "o2", "o3", "o4")] == [0, 3, 1, 0]
+    assert [placed[name]["total"] for name in ("o1", "o2", "o4")] == [7, None, None]
+    items = place.rows("croct__order_items", "odd_models")
+    assert sorted(row["order_item_id"] for row in items) == ["o2-0", "o2-1", "o2-2", "o3-0"]
+    assert all(row["quantity"] is None for row in items)
+    (day,) = place.rows("croct__daily", "odd_models")
+    assert (day["orders"], day["revenue"]) == (len(orders), 7)
+
+
+def test_which_record_is_the_latest(place: Warehouse) -> None:
+    """By its own time, then by when it was loaded; and not one that the target marks as deleted."""
+    place.execute(
+        "drop schema if exists twice cascade; create schema twice;"
+        "create table twice.users (userid text, lastmodifiedtime timestamp, email text, "
+        "_sdc_batched_at timestamp, _sdc_deleted_at timestamp);"
+        "insert into twice.users values "
+        "('time', '2026-01-02', 'right', '2026-02-01', null), "
+        "('time', '2026-01-01', 'earlier', '2026-02-02', null), "
+        "('time', null, 'no time', '2026-02-03', null), "
+        "('load', '2026-01-01', 'loaded first', '2026-02-01', null), "
+        "('load', '2026-01-01', 'right', '2026-02-02', null), "
+        "('load', '2026-01-01', 'not known when', null, null), "
+        "('gone', '2026-01-01', 'deleted', '2026-02-01', '2026-02-02')"
+    )
+    place.dbt("run", "--select", "stg_croct__users", schema="twice_models", croct__schema="twice")
+    rows = place.rows("stg_croct__users", "twice_models")
+    assert sorted((row["user_id"], row["email"]) for row in rows) == [
+        ("load", "right"),
+        ("time", "right"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("table", "variables", "message"),
+    [
+        ("other.events (id text)", {}, "set the variable croct__schema to the schema that the tap"),
+        (
+            'croct.events (id text, "payload__@type" text)', {},
+            "(it has the column payload__@type), which these models do not support",
+        ),
+        (
+            "croct.events (id text)", {"croct__exchange_rates": {"BRL": 1}},
+            "croct__exchange_rates needs croct__reporting_currency",
+        ),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_built(
+    duck: Warehouse, table: str, variables: dict[str, Any], message: str
+) -> None:
+    duck.execute(f"create schema croct; create schema other; create table {table}")
+    said = duck.dbt("compile", schema="analytics", code=2, **variables)
+    assert message in " ".join(said.split())
+
+
+def test_a_test_that_fails_ends_the_build(duck: Warehouse) -> None:
+    duck.execute(
+        "create schema croct; create table croct.users (userid text, lastmodifiedtime text)"
+    )
+    duck.execute("insert into croct.users values (null, null)")
+    said = duck.dbt("build", schema="analytics", code=1)
+    assert "FAIL 1 not_null_stg_croct__users_user_id" in said
+
+
+def test_every_model_is_documented(sandbox: Sandbox, duck: Warehouse) -> None:
+    """Each column that a model really has, has a description: and none has one that it has not."""
+    duck.pipe("croct").run(sandbox.config())
+    duck.dbt("run", schema="analytics")
+    duck.dbt("docs", "generate", "--no-compile", schema="analytics")
+    target = duck.folder / "target" / "transform"
+    manifest = json.loads((target / "manifest.json").read_text())
+    catalog = json.loads((target / "catalog.json").read_text())
+    assert len(catalog["nodes"]) == len(KEYS)
+    for name, node in catalog["nodes"].items():
+        described = manifest["nodes"][name]
+        assert described["description"]
+        assert set(node["columns"]) == set(described["columns"]), name
+        assert all(column["description"] for column in described["columns"].values())

@@ -1,0 +1,61 @@
+{#- The columns that all event models begin with. -#}
+{% macro event_columns() -%}
+    event_id,
+    session_id,
+    user_id,
+    occurred_at
+{%- endmacro %}
+
+{#- The latest record of each event, typed. A filter sees the columns of the table, and before the
+    records are sorted `record_key` and `record_type`. -#}
+{% macro latest_events(filter='1 = 1') -%}
+{%- set columns = croct.source_columns('events') -%}
+{%- set type -%}
+    coalesce(
+        {{ croct.text_of(columns, 'eventType') }},
+        {{ croct.path_of(columns, 'payload', '@type') }},
+        {{ croct.path_of(columns, 'payload', 'type') }}
+    )
+{%- endset -%}
+select
+    {{ croct.text_of(columns, 'id') }} as event_id,
+    record_type as event_type,
+    {{ croct.text_of(columns, 'sessionId') }} as session_id,
+    {{ croct.text_of(columns, 'userId') }} as user_id,
+    {{ croct.time_of(columns, 'timestamp') }} as occurred_at,
+    {{ croct.path_of(columns, 'context', 'tabId') }} as tab_id,
+    {{ croct.path_of(columns, 'context', 'url') }} as url,
+    {{ croct.path_of(columns, 'metadata', 'workspaceSlug') }} as workspace_slug,
+    {{ croct.path_of(columns, 'metadata', 'applicationSlug') }} as application_slug,
+    {{ croct.json_of(columns, 'payload') }} as payload,
+    {{ croct.json_of(columns, 'additionalProperties') }} as additional_properties,
+    {{ croct.loaded_at(columns) }} as loaded_at
+{{ croct.from_latest('events', columns, 'id', 'timestamp', type, filter) }}
+{%- endmacro %}
+
+{#- The events of some types; in an incremental run, those whose id is not there yet. Not those after
+    a time: events can arrive days late. They are filtered before the records are sorted, hence not from
+    the view, which is named for the lineage. -#}
+{% macro from_events(types) -%}
+    {%- set filter -%}
+    record_type in ('{{ types | join("', '") }}')
+    {%- if is_incremental() %}
+    and not exists (select 1 from {{ this }} as known where known.event_id = keyed.record_key)
+    {%- endif -%}
+    {%- endset -%}
+    {%- do ref('stg_croct__events') -%}
+    from ({{ croct.latest_events(filter) }}) as events
+{%- endmacro %}
+
+{#- Text, number and the like at a path of the payload: 'order.total'. -#}
+{% macro payload_text(path) -%}
+    {{ croct.json_text('payload', path.split('.')) }}
+{%- endmacro %}
+
+{% macro payload_number(path) -%}
+    {{ croct.number(croct.payload_text(path)) }}
+{%- endmacro %}
+
+{% macro payload_json(path) -%}
+    {{ croct.json_value('payload', path.split('.')) }}
+{%- endmacro %}

@@ -1,0 +1,1 @@
+{{ croct.latest_events() }}
