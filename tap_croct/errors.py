@@ -108,7 +108,8 @@ def nested_too_deeply(page: int) -> ApiError:
 
 def _advice(response: requests.Response) -> str:
     status, headers = response.status_code, response.headers
-    if response.is_redirect:
+    redirects = HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST
+    if redirects and "Location" in headers:
         return (
             "Redirects are not followed, because the key would go with them. Check `api_url`: "
             f"{host(response.url)} points to {printable(headers['Location'])}"
@@ -153,7 +154,7 @@ def check(response: requests.Response, longest_wait: float) -> None:
 
 
 def not_json(response: requests.Response, error: ValueError) -> str:
-    """Say why the body of a response is not JSON.
+    """Say why the body of a response is not JSON; nothing if there is no body.
 
     Args:
         response: The response.
