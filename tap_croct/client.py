@@ -127,11 +127,8 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
     longest_wait: float = MAX_RETRY_AFTER
     """Seconds that the API can ask to wait before a retry; the run fails beyond it."""
 
-    requests_sent = 0
-    """How many requests were sent, retries included."""
-
-    retries = 0
-    """How many of them were retries."""
+    requests_sent = retries = 0
+    """How many requests were sent, and how many of them were retries."""
 
     _session: Session | None = None
     _pending: tuple[str | None, Mapping[str, int], Exchange] | None = None
@@ -218,10 +215,8 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
             page: Page = retrying(attempt)()
         except (RetriableError, requests.RequestException) as error:
             tried = f" (after {counted(sent - 1, 'retry')})" if sent > 1 else ""
-            message = (
-                f"{self._describe(error)}{tried}. Check `api_url` and the network, or run again: "
-                "the export resumes where it stopped"
-            )
+            hint = "Check `api_url` and the network, or run again: the export resumes there"
+            message = f"{self._describe(error)}{tried}. {hint}"
             raise ApiError(message) from error
         return page
 

@@ -1,17 +1,22 @@
-"""From the bytes of a response to a page of plain dicts."""
+"""What a response says: a page of plain dicts, problem details, how long to wait."""
 
 from __future__ import annotations
 
 import codecs
+import email.utils
 import json
 import re
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from tap_croct.logs import no_constant
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 SURROGATES_REPLACED = "unpaired surrogates are not text: replaced with U+FFFD"
 NUMBERS_AS_TEXT = "numbers that no decimal can hold are exported as text"
@@ -21,6 +26,7 @@ _SURROGATE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
     rb"|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
 )
+_YEAR = 365 * 86_400.0  # seconds
 _NUL = re.compile(rb"\\(?:(u0000)|.)")
 _INTEGER_DIGITS = 18
 """How many digits an integer can have to be one in every program; longer ones are decimals."""
@@ -111,3 +117,46 @@ def _repaired(body: bytes, repairs: set[str]) -> Any:
 def _replaced(escape: re.Pattern[bytes], body: bytes) -> bytes:
     """Replace the escapes that a pattern's group matches with U+FFFD."""
     return escape.sub(lambda found: rb"\ufffd" if found[1] else found[0], body)
+
+
+def problem_details(body: bytes) -> dict[str, Any]:
+    """Return the problem details (RFC 9457) in the body of an error; nothing if it has none.
+
+    Args:
+        body: The body, whatever it is.
+    """
+    try:
+        details = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return details if isinstance(details, dict) else {}
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Read how long the API asks to wait.
+
+    Args:
+        headers: May hold `Retry-After`, in seconds or as an HTTP date.
+
+    Returns:
+        Seconds up to a year, counted from the header `Date` if there is one; None if the
+        header is missing or cannot be understood.
+    """
+    value = headers.get("Retry-After", "").strip()
+    if value.isascii() and value.isdigit():
+        return min(float(value), _YEAR)
+    until = _http_date(value)
+    if until is None:
+        return None
+    now = _http_date(headers.get("Date", ""))
+    now = datetime.now(timezone.utc).timestamp() if now is None else now
+    return min(max(0.0, until - now), _YEAR)
+
+
+def _http_date(value: str) -> float | None:
+    """Return the seconds since the epoch; None for what is not a date, or an impossible one."""
+    try:
+        date = email.utils.parsedate_to_datetime(value)
+        return (date if date.tzinfo else date.replace(tzinfo=timezone.utc)).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None

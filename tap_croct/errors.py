@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import email.utils
-import json
-from datetime import datetime, timezone
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 from requests.exceptions import ContentDecodingError, ProxyError, SSLError, Timeout
-from singer_sdk.exceptions import FatalAPIError, RetriableAPIError, SingerSDKError
+from singer_sdk.exceptions import (
+    ConfigValidationError,
+    FatalAPIError,
+    RetriableAPIError,
+    SingerSDKError,
+)
 
+from tap_croct.decode import problem_details, retry_after
 from tap_croct.logs import printable, redacted
 
 if TYPE_CHECKING:
@@ -22,7 +25,6 @@ if TYPE_CHECKING:
 MAX_RETRY_AFTER = 600
 """The longest pause in seconds that the API can ask for; beyond it, the run fails."""
 
-_YEAR = 365 * 86_400.0
 _BILLING = "Settle it in the billing settings of the workspace"
 _ADVICE = {
     202: "The service is suspended for this account: ask the account's owner or Croct",
@@ -116,7 +118,7 @@ def _advice(response: requests.Response) -> str:
         )
     if status == HTTPStatus.ACCEPTED and (reason := headers.get("X-Suspension-Reason")):
         return f"{_ADVICE[status]}. The reason: {printable(reason)}"
-    kind = str(_details(response).get("type")).rpartition("/")[2]
+    kind = str(problem_details(response.content).get("type")).rpartition("/")[2]
     if kind in _ADVICE_BY_TYPE:
         return _ADVICE_BY_TYPE[kind]
     if status == HTTPStatus.BAD_REQUEST and "cursor" in parse_qs(urlsplit(response.url).query):
@@ -141,11 +143,11 @@ def check(response: requests.Response, longest_wait: float) -> None:
         return
     if status < HTTPStatus.OK:  # the real answer follows it
         raise RetriableError(problem(response))
-    from_api = not _details(response).keys().isdisjoint(("title", "type"))
+    from_api = not problem_details(response.content).keys().isdisjoint(("title", "type"))
     gateway = status >= HTTPStatus.BAD_REQUEST and not from_api
     if not gateway and status not in {408, 429} and status < HTTPStatus.INTERNAL_SERVER_ERROR:
         raise fatal_error(response)
-    wait = retry_after(response)
+    wait = retry_after(response.headers)
     if wait is None or wait <= longest_wait:
         raise RetriableError(problem(response), wait)
     asked = f"The API asks to wait {wait:,.0f} s, more than {longest_wait} s: run again later"
@@ -182,7 +184,7 @@ def problem(response: requests.Response) -> str:
     head = printable(f"{response.status_code} {response.reason or ''}".strip())
     if response.status_code == HTTPStatus.NOT_FOUND:  # of another server, probably
         head = f"{head} at {host(response.url)}"
-    details = _details(response)
+    details = problem_details(response.content)
     title = details.get("title")
     texts = [
         None if title == response.reason else title,  # once is enough
@@ -191,15 +193,6 @@ def problem(response: requests.Response) -> str:
     said = ": ".join(_one_line(text) for text in texts if text)
     link = f" ({printable(details['type'])})" if details.get("type") else ""
     return f"{head}, {said}{link}" if said else f"{head}{link}"
-
-
-def _details(response: requests.Response) -> dict[str, Any]:
-    """Return the problem details of a response; nothing if it has none."""
-    try:
-        details = json.loads(response.content)
-    except (ValueError, RecursionError):
-        return {}
-    return details if isinstance(details, dict) else {}
 
 
 def _one_line(value: object) -> str:
@@ -215,6 +208,8 @@ def explain(error: Exception) -> list[str]:
     Returns:
         A line for each mistake, safe to log.
     """
+    if isinstance(error, ConfigValidationError):
+        return list(error.errors)
     if isinstance(error, (FatalAPIError, InputError, OutputError)):
         return [str(line) for line in error.args]
     if isinstance(error, SingerSDKError):  # of a stream map, mostly
@@ -230,36 +225,6 @@ def host(url: str) -> str:
         url: Such as `https://api.croct.io/export/events`.
     """
     return printable(urlsplit(url).netloc)
-
-
-def retry_after(response: requests.Response) -> float | None:
-    """Read how long the API asks to wait.
-
-    Args:
-        response: A response that may carry `Retry-After`, in seconds or as an HTTP date.
-
-    Returns:
-        Seconds up to a year, counted from the response's own `Date` if it has one; None if the
-        header is missing or cannot be understood.
-    """
-    value = response.headers.get("Retry-After", "").strip()
-    if value.isascii() and value.isdigit():
-        return min(float(value), _YEAR)
-    until = _http_date(value)
-    if until is None:
-        return None
-    now = _http_date(response.headers.get("Date", ""))
-    now = datetime.now(timezone.utc).timestamp() if now is None else now
-    return min(max(0.0, until - now), _YEAR)
-
-
-def _http_date(value: str) -> float | None:
-    """Return the seconds since the epoch; None for what is not a date, or an impossible one."""
-    try:
-        date = email.utils.parsedate_to_datetime(value)
-        return (date if date.tzinfo else date.replace(tzinfo=timezone.utc)).timestamp()
-    except (ValueError, TypeError, OverflowError):
-        return None
 
 
 def describe(error: Exception, asked: str) -> str:

@@ -37,9 +37,9 @@ _OPTIONS = (
 )
 _NULLS = (None, NULL_STRING)
 _EXPRESSION = f'an expression (a string) or "{NULL_STRING}"'
+_MAP = f'an object of properties and their expressions, or "{NULL_STRING}"'
 _STREAM_NAME = re.compile(r"[\w.-]+")
-_QUIET = logging.getLogger(f"{__name__}.quiet")
-_QUIET.disabled = True
+_LOGGER = logging.getLogger(__name__)
 
 
 def register(catalog: Catalog, config: Mapping[str, Any], logger: logging.Logger) -> PluginMapper:
@@ -88,10 +88,7 @@ def wrong_shapes(stream_maps: object) -> Iterator[str]:
         elif isinstance(definition, dict):
             yield from _wrong_properties(where, definition)
         else:
-            yield (
-                f"{where}: must be an object of properties and their expressions, "
-                f'or "{NULL_STRING}"'
-            )
+            yield f"{where}: must be {_MAP}"
 
 
 def _wrong_properties(where: str, definition: Mapping[str, object]) -> Iterator[str]:
@@ -111,8 +108,8 @@ def _wrong_properties(where: str, definition: Mapping[str, object]) -> Iterator[
 def normalized(stream_maps: Mapping[str, Any]) -> dict[str, Any]:
     """Write what is equivalent in the one way that the SDK takes as it is meant.
 
-    Expressions have no spaces around them, which Python would take for an indentation; no key is
-    an empty list; and what is removed comes last: an expression before it still finds its type.
+    Expressions have no spaces around them (an indentation to Python), no key is an empty list,
+    and what is removed comes last: an expression before it still finds its type.
 
     Args:
         stream_maps: Valid stream maps.
@@ -138,8 +135,7 @@ def _normalized(definition: Mapping[str, Any]) -> dict[str, Any]:
 def dropped_nulls(stream_maps: Mapping[str, Any], variable: str) -> Iterator[str]:
     """Yield a line for each null that Meltano has dropped from a stream's map.
 
-    Meltano 4 drops them from the configuration, and shows them in the environment of the tap, in
-    JSON with dotted names: `{"users.email": null}`.
+    Meltano 4 shows them in the tap's environment, with dotted names: `{"users.email": null}`.
 
     Args:
         stream_maps: The setting as it arrived.
@@ -181,7 +177,6 @@ class StreamMapCheck:
 
         self.warnings: list[str] = []
         """A line for each map and added column that is probably a mistake."""
-
         self._outputs: dict[str, list[str]] = defaultdict(list)
         unmapped = set(streams)
         for name, definition in self._maps.items():
@@ -290,14 +285,14 @@ class StreamMapCheck:
         try:
             ast.parse(text, mode="eval")
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            reason = getattr(error, "msg", None) or error
+            reason = printable(getattr(error, "msg", None) or error)
             quoted = printable(text, NAME_LIMIT)
-            self.mistakes.append(f"{where}: `{quoted}` is not an expression: {printable(reason)}")
+            self.mistakes.append(f"{where}: `{quoted}` is not an expression: {reason}")
 
 
 def _evaluated(alias: str, stream: str) -> Any:
     """Return what an alias yields, as the SDK evaluates it; None if it fails."""
-    mapper = PluginMapper({"stream_maps": {stream: {MAPPER_ALIAS_OPTION: alias}}}, _QUIET)
+    mapper = PluginMapper({"stream_maps": {stream: {MAPPER_ALIAS_OPTION: alias}}}, _LOGGER)
     try:
         mapper.register_raw_stream_schema(stream, {"properties": {}}, None)
     except Exception:  # noqa: BLE001 - an expression can raise anything

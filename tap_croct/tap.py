@@ -32,6 +32,8 @@ else:
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from singer_sdk.singerlib import Catalog
+
     from tap_croct.sync import CroctStream
 
 STREAMS: dict[str, type[CroctStream]] = {
@@ -66,8 +68,7 @@ class TapCroct(Tap):
             config: The settings.
             parse_env_config: Whether environment variables hold settings, too.
             validate_config: Whether wrong settings are an error; discovery does without them.
-            testing: Whether it is only to test the connection: it asks for one record of each
-                stream, has little patience, and leaves no batch files behind.
+            testing: Whether it only tests the connection: little patience, and no batch files.
             kwargs: See `singer_sdk.Tap`.
 
         Raises:
@@ -107,7 +108,7 @@ class TapCroct(Tap):
         if self.input_catalog is not None:
             catalog.complete(self.input_catalog, STREAMS, self.logger)
         if self.config.get("stream_maps"):
-            check = stream_maps.StreamMapCheck(self.config, self._properties())
+            check = stream_maps.StreamMapCheck(self.config, _properties(self.catalog))
             if check.mistakes:
                 raise InputError(*check.mistakes)
             for line in check.warnings:
@@ -129,15 +130,6 @@ class TapCroct(Tap):
         """Return the streams that are exported: selected, and not dropped by all their maps."""
         streams = cast("dict[str, CroctStream]", self.streams)
         return [stream for stream in streams.values() if stream.selected]
-
-    def _properties(self) -> dict[str, set[str]]:
-        """Return the properties of each stream, the tap's own and those that a catalog adds."""
-        names = {}
-        for name, stream in STREAMS.items():
-            own = cast("dict[str, Any]", stream.schema)["properties"]
-            entry = self.catalog.get(name)
-            names[name] = {*own, *((entry.schema.properties or ()) if entry else ())}
-        return names
 
     # The command line
 
@@ -256,6 +248,16 @@ def _checked(given: Mapping[str, Any], *, testing: bool) -> tuple[dict[str, Any]
         for name, most in _TEST_LIMITS.items():
             config[name] = min(config[name], most)
     return config, []
+
+
+def _properties(catalog: Catalog) -> dict[str, set[str]]:
+    """Return the properties of each stream, the tap's own and those that a catalog adds."""
+    names = {}
+    for name, stream in STREAMS.items():
+        own = cast("dict[str, Any]", stream.schema)["properties"]
+        entry = catalog.get(name)
+        names[name] = {*own, *((entry.schema.properties or ()) if entry else ())}
+    return names
 
 
 def _environment() -> tuple[str, dict[str, Any]]:
