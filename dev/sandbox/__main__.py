@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from dev.sandbox import Sandbox, Switches, World
+from dev.sandbox.api import PROBLEMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,6 +70,7 @@ def _options() -> argparse.Namespace:
         default="cursor",
         help="`nextCursor` of the last page: a cursor (then an empty page follows), null or empty",
     )
+    add("--problem", choices=PROBLEMS, help="answer every request with a problem of the API")
     add("--no-ids", action="store_true", help="events without `id`, as in contracts before 0.6.0")
     add(
         "--currencies",
@@ -87,6 +89,7 @@ def main() -> None:
         end=options.end,
         latency=options.latency,
         faults=options.faults,
+        problem=options.problem,
     )
     world = World(
         options.seed, options.visits, ids=not options.no_ids, currencies=options.currencies

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from dev.sandbox.shop import METADATA
 
@@ -53,6 +55,16 @@ EVENT_TYPES = frozenset(
 )
 
 
+PROBLEMS = {
+    "unknown-api-key": (401, "Unauthorized", "The API key was revoked, or never existed."),
+    "invalid-api-key": (401, "Unauthorized", "The API key is not a version 4 UUID."),
+    "past-due-subscription": (402, "Payment required", "An invoice is overdue."),
+    "quota-exceeded": (402, "Payment required", "The monthly active users are used up."),
+    "suspended-service": (202, "Accepted", "The service is suspended."),
+}
+"""What the API can answer to any request, by the last part of the problem's `type`."""
+
+
 @dataclass
 class Switches:
     """What the API's sources disagree on, and what else a test may want different."""
@@ -64,6 +76,9 @@ class Switches:
     """How an export ends: a `cursor` on an empty page, a `null` or an `empty` one with items."""
 
     api_key: str = KEY
+    problem: str | None = None
+    """What is answered to every request: one of `PROBLEMS`."""
+
     latency: float = 0.0
     """Seconds before each answer."""
 
@@ -143,8 +158,12 @@ class Api:
 
     def _check(self, request: Request) -> None:
         keys = {self.switches.api_key} | ({OLD_KEY} if self.switches.api_key == KEY else set())
-        if request.headers.get("x-api-key") not in keys:
-            raise Problem(401, "Unauthorized", "The API key is missing or invalid.", "unauthorized")
+        key = request.headers.get("x-api-key", "")
+        kind = self.switches.problem
+        if kind is None and key not in keys:
+            kind = "unknown-api-key" if _is_uuid(key) else "invalid-api-key"
+        if kind is not None:
+            raise Problem(*PROBLEMS[kind], kind)
         known = {"pageSize", "cursor", "start", "end"}
         if request.stream == "events":
             known.add("events")
@@ -177,6 +196,12 @@ class Api:
                 items.append(entry)
             following = index + 1
         return items, following, False
+
+
+def _is_uuid(text: str) -> bool:
+    with suppress(ValueError):
+        return UUID(text).version == 4
+    return False
 
 
 def _cursor(request: Request, position: int) -> str:

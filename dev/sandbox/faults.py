@@ -19,7 +19,8 @@ class Fault:
 
     kind: str = "status"
     """`status` (the answer is given by `status`, `body` and `headers`), `reset` (the connection
-    breaks), `truncate` (the true answer, its body cut short) or `hang` (no answer for `seconds`)."""
+    breaks), `truncate` (the true answer, its body cut short), `early hints` (103, then the true answer) or
+    `hang` (no answer for `seconds`)."""
 
     status: int = 503
     body: bytes | None = None

@@ -153,6 +153,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif fault.kind == "truncate":
             self._send(200, body[: len(body) // 2], {"Content-Length": str(len(body))})
             self.close_connection = True
+        elif fault.kind == "early hints":
+            self._send(103, b"", {"Link": "</style.css>; rel=preload"})
+            self._send(200, body)
         elif fault.kind == "hang":
             time.sleep(fault.seconds)
             self.close_connection = True

@@ -1,0 +1,157 @@
+"""The environment of a run: levels of the log, `.env`, the key as it arrives, proxies, batch files."""
+
+from __future__ import annotations
+
+import gzip
+import subprocess
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlparse
+
+import pytest
+
+from dev.environments import ROOT
+from dev.expected import expected_records
+from dev.running import TAP, clean_environment
+from dev.sandbox import Fault
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dev.sandbox import Sandbox
+    from tests.support.fixtures import Tap
+
+KEY = "5f0c1c1e-7a3b-4d7e-9b62-0c3f6f1e8a11"
+
+
+@pytest.mark.parametrize("name", ["LOGLEVEL", "TAP_CROCT_LOGLEVEL"])
+@pytest.mark.parametrize("value", ["", " "])
+def test_an_empty_level_counts_as_not_set(
+    sandbox: Sandbox, tap: Tap, name: str, value: str
+) -> None:
+    output = tap(sandbox.config(), **{name: value})
+    assert output.code == 0, output.stderr
+    assert "INFO" in output.stderr
+    assert "DEBUG" not in output.stderr
+
+
+@pytest.mark.parametrize("name", ["LOGLEVEL", "TAP_CROCT_LOGLEVEL"])
+def test_a_wrong_level(sandbox: Sandbox, tap: Tap, name: str) -> None:
+    output = tap(sandbox.config(), **{name: "loud"})
+    assert output.code == 1
+    assert f"{name} must be DEBUG, INFO, WARNING, ERROR or CRITICAL" in output.last_line
+    assert not sandbox.requests
+
+
+def test_white_space_and_a_byte_order_mark(sandbox: Sandbox, tap: Tap, tmp_path: Path) -> None:
+    lines = [f"TAP_CROCT_API_KEY={KEY}", "TAP_CROCT_PAGE_SIZE=7"]
+    (tmp_path / ".env").write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode())
+    output = tap(None, "--config=ENV", TAP_CROCT_API_URL=f" {sandbox.url}\n")
+    assert output.code == 0, output.stderr
+    assert sandbox.requests[0].param("pageSize") == "7"
+    assert output.warnings == []
+
+
+@pytest.mark.parametrize(
+    ("key", "warning"),
+    [
+        (KEY, None),
+        (KEY.upper(), None),
+        (f'"{KEY}"', "api_key: stands in quotes"),
+        (f"'{KEY}'", "api_key: stands in quotes"),
+        ("sandbox-key", "api_key: is not a version 4 UUID"),
+        ("5f0c1c1e-7a3b-1d7e-9b62-0c3f6f1e8a11", "api_key: is not a version 4 UUID"),
+    ],
+)
+def test_a_key_that_is_probably_wrong(
+    sandbox: Sandbox, tap: Tap, key: str, warning: str | None
+) -> None:
+    sandbox.faults = [Fault(status=401, body=f'{{"title": "{KEY} is unknown"}}'.encode())]
+    output = tap(sandbox.config(api_key=key))
+    assert [line for line in output.warnings if "api_key" in line] == [
+        line for line in output.warnings if warning and warning in line
+    ]
+    assert bool(output.warnings) is bool(warning)
+    assert key not in output.stderr
+    if key.strip("'\"") == KEY:
+        assert KEY not in output.stderr
+
+
+def test_no_configuration_at_all(tap: Tap) -> None:
+    output = tap(None)
+    assert output.code == 1
+    assert "api_key: is required" in output.last_line
+    assert "--config" in output.last_line
+
+
+def test_an_empty_path(tap: Tap) -> None:
+    output = tap(None, "--config", "")
+    assert output.code == 2
+    assert "`--config` is empty" in output.stderr
+
+
+def test_a_working_directory_that_is_gone(tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    command = ["sh", "-c", 'cd gone && rmdir ../gone && exec "$@"', "sh", *TAP, "--config=ENV"]
+    variables = clean_environment(PYTHONPATH=str(ROOT), TAP_CROCT_API_KEY=KEY)
+    done = subprocess.run(command, cwd=tmp_path, env=variables, check=False, capture_output=True)
+    assert done.returncode == 1
+    last = done.stderr.decode().splitlines()[-1]
+    assert last.endswith("The working directory does not exist any more")
+
+
+# Proxies
+
+PASSWORDS = ["pass#word", "p/ss", "pa ss", "p@ss:word", "pass?word", "pa[ss", "geheim%20"]
+
+
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
+@pytest.mark.parametrize("password", PASSWORDS)
+@pytest.mark.parametrize("host", ["127.0.0.1:1", "ho st:1"])
+def test_a_proxys_password_is_in_no_log(tap: Tap, variable: str, password: str, host: str) -> None:
+    proxy = f"http://somebody:{password}@{host}"
+    config = {"api_key": KEY, "api_url": "https://127.0.0.1:9/export", "max_retries": 0}
+    more = {"no_proxy": "", "NO_PROXY": "", "TAP_CROCT_LOGLEVEL": "DEBUG", variable: proxy}
+    output = tap(config, **more)
+    assert output.code == 1
+    for secret in (password, f"somebody:{password}"):
+        assert secret not in output.stderr
+    if host == "ho st:1":
+        assert f"{variable} is not the URL of a proxy" in output.last_line
+        assert "percent-encoded" in output.last_line
+
+
+def test_socks_without_its_package(tap: Tap) -> None:
+    config = {"api_key": KEY, "api_url": "https://127.0.0.1:9/export"}
+    output = tap(config, no_proxy="", HTTPS_PROXY="socks5://127.0.0.1:1")
+    assert "HTTPS_PROXY names a SOCKS proxy: install PySocks" in output.last_line
+
+
+# Batch files
+
+
+def batches(root: str, **storage: Any) -> dict[str, Any]:
+    encoding = {"format": "jsonl", "compression": "gzip"}
+    return {"batch_config": {"encoding": encoding, "storage": {"root": root, **storage}}}
+
+
+@pytest.mark.parametrize("prefix", ["day/", "2026/11/croct-", "croct-"])
+@pytest.mark.parametrize("as_uri", [True, False])
+def test_a_prefix_with_a_folder(
+    sandbox: Sandbox, tap: Tap, tmp_path: Path, prefix: str, *, as_uri: bool
+) -> None:
+    root = tmp_path / "files"
+    output = tap(sandbox.config(**batches(root.as_uri() if as_uri else str(root), prefix=prefix)))
+    assert output.code == 0, output.stderr
+    urls = {m["stream"]: m["manifest"] for m in output.of("BATCH")}
+    path = urlparse(urls["users"][0]).path
+    assert path.startswith(f"{root}/{prefix}")
+    with gzip.open(path, "rb") as file:
+        assert len(file.readlines()) == len(expected_records(sandbox.world, "users"))
+
+
+@pytest.mark.parametrize("root", ["s4://bucket/x", "nothing://x", "S3://bucket"])
+def test_an_unknown_storage(sandbox: Sandbox, tap: Tap, root: str) -> None:
+    output = tap(sandbox.config(**batches(root)))
+    assert output.code == 1
+    assert "batch_config.storage.root: cannot be written to" in output.last_line
+    assert not sandbox.requests
