@@ -85,7 +85,8 @@ def read_object(text: str, source: str) -> dict[str, Any]:
     try:
         value = json.loads(text, parse_constant=no_constant)
     except (ValueError, RecursionError) as error:
-        what = f"is not valid JSON: {error}" if text.strip() else "is empty; `{}` is a valid file"
+        hint = "; `{}` is a valid state" if source.startswith("--state") else ""
+        what = f"is not valid JSON: {error}" if text.strip() else f"is empty{hint}"
         message = f"{source} {what}"
         raise InputError(message) from None
     if not isinstance(value, dict):

@@ -181,7 +181,7 @@ def stream_maps(draw: st.DrawFn, stream: str, declared: list[str]) -> Json:
         result[draw(st.sampled_from([stream, stream, f"{stream[:3]}*"]))] = own
     for alias in draw(st.sampled_from([[], [], ["copies"], ["copies", "more"]])):
         result[alias] = {"__source__": stream, **draw(maps_of(stream, declared))}
-    if draw(st.integers(0, 9)) == 0:
+    if result and draw(st.integers(0, 9)) == 0:  # alone, it would leave nothing
         result["__else__"] = None
     return result
 
@@ -274,7 +274,8 @@ def _select(draw: st.DrawFn, entry: Json) -> dict[Breadcrumb, Json | None]:
     """Select a stream, and change the metadata of its properties; return these changes."""
     metadata = {tuple(found["breadcrumb"]): found["metadata"] for found in entry["metadata"]}
     known = [breadcrumb for breadcrumb in metadata if breadcrumb]
-    unknown = [(*breadcrumb, "properties", "new") for breadcrumb in known]
+    objects = {breadcrumb[:-2] for breadcrumb in known if breadcrumb[:-2]}
+    unknown = [(*breadcrumb, "properties", "new") for breadcrumb in sorted(objects)]
     changes: dict[Breadcrumb, Json | None] = {}
     for breadcrumb in draw(st.lists(st.sampled_from(known + known + unknown), max_size=8)):
         change = draw(st.sampled_from(CHANGED_METADATA))

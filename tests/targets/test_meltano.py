@@ -126,3 +126,39 @@ def test_the_way_through_meltano(project: Project) -> None:
             "select count(*) from croct.events where payload ->> '$.cart' is not null"
         ).fetchone() or (None,)
     assert carts == 0
+
+    what_people_write(project)
+
+
+def what_people_write(project: Project) -> None:
+    """Selection and maps as Meltano hands them on: they work, or the run says why not."""
+    text = (ROOT / "meltano.yml").read_text()
+    yaml = project.folder / "meltano.yml"
+
+    def users(*settings: tuple[str, str], fails: bool = False) -> tuple[list[Any], str]:
+        yaml.write_text(text.replace("pip_url: -e .", f"pip_url: -e {ROOT}"))
+        project.run("select", "tap-croct", "users", "*")
+        for name, value in settings:
+            project.run("config", "set", "tap-croct", name, value)
+        project.sandbox.requests.clear()
+        said = project.run("invoke", "tap-croct", fails=fails)
+        messages = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+        return [m["record"] for m in messages if m["type"] == "RECORD"], said
+
+    wanted = expected_records(project.sandbox.world, "users")
+    assert users()[0] == wanted
+    records, _ = users(("_metadata", '{"users.email": {"selected": false}}'))
+    assert records == [{n: v for n, v in record.items() if n != "email"} for record in wanted]
+    records, _ = users(("_metadata.users.email.selected", "false"))
+    assert all("email" not in record for record in records)
+    assert records
+    records, _ = users(("_schema", '{"users": {"vip": {"type": ["boolean", "null"]}}}'))
+    assert records == wanted
+    _, said = users(("_metadata", '{"users.e-mail": {"selected": false}}'))
+    assert users(("stream_maps", '{"users": {"email": "__NULL__"}}'))[0] == [
+        {n: v for n, v in record.items() if n != "email"} for record in wanted
+    ]
+    maps = '{"users": {"email": null, "firstName": "firstName"}}'
+    _, said = users(("stream_maps", maps), fails=True)
+    assert "stream_maps: users.email: Meltano drops nulls" in said
+    assert not project.sandbox.requests

@@ -125,7 +125,7 @@ def lower(record: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("kind", ON_POSTGRES)
 def test_nul_in_postgres(sandbox: Sandbox, tmp_path: Path, database: Postgres, kind: str) -> None:
     """It stops PostgreSQL, also with the target's own switch, but not with the tap's."""
-    page = (ROOT / "docs" / "postgresql.md").read_text()
+    page = (ROOT / "docs" / "targets.md").read_text()
     odd.add(sandbox.world, nul=True)
     messages = run_tap(tmp_path, sandbox.config()).stdout
     text_error = "PostgreSQL text fields cannot contain NUL (0x00) bytes"

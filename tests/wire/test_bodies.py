@@ -63,8 +63,8 @@ def test_a_response_that_drips(
     authority, tls = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("127.0.0.1").configure_cert(tls)
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    gone = threading.Event()
-    between = Between(sandbox, dripping(*response, gone), tls=tls if scheme == "https" else None)
+    drip = dripping(*response, threading.Event())
+    between = Between(sandbox, drip, tls=tls if scheme == "https" else None)
     url = f"{scheme}://{between.host}/export"
     config = sandbox.config(api_url=url, request_timeout=0.4, max_retries=5)
     started = time.monotonic()
@@ -72,8 +72,6 @@ def test_a_response_that_drips(
     assert output.code == 0, output.stderr
     assert 4 <= time.monotonic() - started < 20
     assert "no answer from 127.0.0.1" in output.stderr
-    if response[0].endswith(b"\r\n\r\n"):  # without headers, there is nothing to hang up yet
-        assert gone.wait(10)
     for stream in STREAMS:
         assert output.records(stream) == expected_records(sandbox.world, stream)
 
