@@ -11,7 +11,7 @@ import re
 import ssl
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 from urllib.request import getproxies
 
 import requests
@@ -29,7 +29,13 @@ PREFIX = "TAP_CROCT_"
 _BOOLEANS = dict.fromkeys(("true", "1", "yes", "on"), True)
 _BOOLEANS |= dict.fromkeys(("false", "0", "no", "off"), False)
 _PASSWORD = re.compile(r"(?<=://)[^:/@]*:(.*)(?=@)")
-_HOST = re.compile(r"[\w.:-]+")
+_LAST_PORT = 65_535
+_PROXY = re.compile(
+    r"(?:(?P<scheme>https?|socks4a?|socks5h?)://(?:[^/?#\\]*@)?)?"
+    r"(?:[\w.-]+|\[[\da-f:.]+\])(?::(?P<port>\d+))?(?:/[^@?#]*)?",
+    re.IGNORECASE,
+)
+"""What `requests` takes as the URL of a proxy: it knows no user without a scheme."""
 
 
 # Files
@@ -259,19 +265,15 @@ def check_network(url: str) -> None:
 def _check_proxy(proxy: str) -> None:
     names = [name for name, value in os.environ.items() if value == proxy]
     variable = " or ".join(n for n in names if n.lower() in ("https_proxy", "all_proxy"))
-    try:
-        parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-        _ = parts.port  # raises for a port that is not a number
-        valid = _HOST.fullmatch(parts.hostname or "") and not (parts.query or parts.fragment)
-    except ValueError:
-        valid = None
-    if not valid:
+    parts = _PROXY.fullmatch(proxy)
+    if not parts or int(parts["port"] or 0) > _LAST_PORT:
         message = (
             f"{variable} is not the URL of a proxy, such as http://user:password@host:port. "
             "Special characters in user and password have to be percent-encoded: # is %23"
         )
         raise InputError(message)
-    if parts.scheme.startswith("socks") and importlib.util.find_spec("socks") is None:
+    socks = (parts["scheme"] or "").lower().startswith("socks")
+    if socks and importlib.util.find_spec("socks") is None:
         message = (
             f"{variable} names a SOCKS proxy: install PySocks beside the tap (`requests[socks]`)"
         )
