@@ -38,9 +38,6 @@ _PROXY = re.compile(
 """What `requests` takes as the URL of a proxy: it knows no user without a scheme."""
 
 
-# Files
-
-
 def read_config(path: str) -> dict[str, Any]:
     """Read a configuration file, once: it may be a pipe, as from a process substitution.
 
@@ -78,6 +75,21 @@ def read_stream(file: IO[str], source: str) -> str:
         raise InputError(message) from None
 
 
+def _json(text: str) -> object:
+    return json.loads(text, parse_constant=no_constant, object_pairs_hook=_each_once)
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object in which nothing is lost: of a name that stands there twice, one would win."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            message = f'it has "{printable(name, NAME_LIMIT)}" twice in one object'
+            raise ValueError(message)
+        found[name] = value
+    return found
+
+
 def read_object(text: str, source: str) -> dict[str, Any]:
     """Read a JSON object.
 
@@ -89,7 +101,7 @@ def read_object(text: str, source: str) -> dict[str, Any]:
         InputError: If it is not valid JSON, or not an object.
     """
     try:
-        value = json.loads(text, parse_constant=no_constant)
+        value = _json(text)
     except (ValueError, RecursionError) as error:
         hint = "; `{}` is a valid state" if source.startswith("--state") else ""
         what = f"is not valid JSON: {error}" if text.strip() else f"is empty{hint}"
@@ -148,9 +160,6 @@ def merged(sources: Iterable[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
     if mistakes:
         raise InputError(*mistakes)
     return config
-
-
-# The environment
 
 
 def check_logging() -> None:
@@ -233,7 +242,7 @@ def _read(text: str, prop: dict[str, Any]) -> object:
     if "boolean" in types:
         return _BOOLEANS.get(text.lower(), text)
     try:
-        return json.loads(text, parse_constant=no_constant)
+        return _json(text)
     except (ValueError, RecursionError):
         return [item.strip() for item in text.split(",")] if "array" in types else text
 

@@ -181,6 +181,7 @@ def test_what_gets_a_warning(sandbox: Sandbox, tap: Tap) -> None:
         (f"{{'api_key': '{KEY}'}}", "is not valid JSON: "),
         ("[" * 100_000, "is not valid JSON: "),
         ('{"api_key": "x", "request_timeout": NaN}', "is not valid JSON: it has NaN"),
+        ('{"stream_maps": {"users": {}, "users": {}}}', 'it has "users" twice in one object'),
         (f'["{KEY}"]', "must be a JSON object"),
         (f'"{KEY}"', "must be a JSON object"),
     ],
@@ -271,12 +272,14 @@ class TestEnvironment:
             TAP_CROCT_REQUEST_TIMEOUT="NaN",
             TAP_CROCT_FLATTENING_ENABLED="perhaps",
             TAP_CROCT_EVENT_TYPES="pageOpend",
-            TAP_CROCT_STREAM_MAPS="{",
+            TAP_CROCT_STREAM_MAPS='{"users": {"email": null}, "users": {}}',
+            TAP_CROCT_BATCH_CONFIG="{",
         )
         assert_mistakes(
             output,
             [
                 f"api_key: {HEADER}",
+                "batch_config: must be a JSON object",
                 'event_types: "pageOpend" is not an event type; did you mean "pageOpened"',
                 "flattening_enabled: must be true or false",
                 "page_size: must be an integer",
