@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dev.expected import KEYS, expected_records
+from tests.support.catalogs import selected_catalog
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,6 +71,17 @@ def test_what_streams_are_called(
     assert output.code == 0, output.stderr
     for stream, name in names.items():
         assert output.records(name) == expected_records(sandbox.world, stream)
+
+
+def test_the_name_of_a_stream_that_is_not_exported(
+    sandbox: Sandbox, tap: Tap, tmp_path: Path
+) -> None:
+    catalog = selected_catalog(tmp_path, "users")
+    maps = {"users": {"__alias__": "'events'"}, "x": {"__source__": "*"}}
+    output = tap(sandbox.config(stream_maps=maps), catalog=catalog)
+    assert output.code == 0, output.stderr
+    for name in ("events", "x"):
+        assert output.records(name) == expected_records(sandbox.world, "users")
 
 
 @pytest.mark.parametrize("keys", [None, "__NULL__", []])
