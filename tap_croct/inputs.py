@@ -225,11 +225,11 @@ def settings_in(
         for variable, name in named.items()
         if variable in variables
     }
-    # Meltano has variables with two underscores, and one for each part of an object.
+    # Meltano has variables with two underscores, and beside an object one for each of its parts.
     parts = tuple(
         f"{variable}_"
         for variable, name in named.items()
-        if "object" in schema["properties"][name].get("type", ())
+        if name in found and "object" in schema["properties"][name].get("type", ())
     )
     unknown = variables.keys() - named.keys() - {f"{PREFIX}LOGLEVEL"}
     return found, [name for name in unknown if not name.startswith((f"{PREFIX}_", *parts))]

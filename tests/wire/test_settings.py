@@ -300,12 +300,15 @@ class TestEnvironment:
             "--config=ENV",
             TAP_CROCT_ZZZ="5",
             TAP_CROCT__SELECT="*.*",
-            TAP_CROCT_BATCH_CONFIG_ENCODING="{}",
+            TAP_CROCT_STREAM_MAP_CONFIG='{"salt": "x"}',  # Meltano has this and its part
+            TAP_CROCT_STREAM_MAP_CONFIG_SALT="x",
+            TAP_CROCT_STREAM_MAPS_USERS_EMAIL="__NULL__",
             TAP_CROCT_LOGLEVEL="INFO",
         )
         assert output.code == 0
-        (warning,) = output.warnings
-        assert warning.endswith("TAP_CROCT_ZZZ: is not a setting, and is ignored")
+        part, other = output.warnings
+        assert "TAP_CROCT_STREAM_MAPS_USERS_EMAIL: is not a setting, and is ignored" in part
+        assert other.endswith("TAP_CROCT_ZZZ: is not a setting, and is ignored")
 
     def test_a_dotenv_file(self, sandbox: Sandbox, tmp_path: Path, tap: Tap) -> None:
         (tmp_path / ".env").write_text(
