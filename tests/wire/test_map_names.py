@@ -145,6 +145,13 @@ def test_a_map_that_arrives_empty(sandbox: Sandbox, tap: Tap) -> None:
         ("address", None),
         ("record['address']", "json.dumps("),
         ("[1, 2]", "json.dumps("),
+        ("1 if email else 2.5", "int("),
+        ("int('5') / 2", "float("),
+        ("(1, 2)", "its column: write `str(…)`"),
+        ("float(statistics['orders'])", None),
+        ("birthDate[:4] if birthDate else None", None),
+        ("datetime.datetime(2026, 1, 31)", None),
+        ("datetime.date(2026, 1, 31)", None),
     ],
 )
 def test_a_value_that_does_not_fit_its_column(
