@@ -20,7 +20,7 @@ from tap_croct.schemas import ADDITIONAL
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from singer_sdk.singerlib import CatalogEntry
 
@@ -92,15 +92,17 @@ class _Entry:
         self._metadata: dict[Breadcrumb, dict[str, Any]] = {}
         keys = (*stream.own_keys(), *(entry.get("key_properties") or ()))
         self._keys = [(key,) for key in keys]
-        self._check_names(entry, "its entry")
         for item in entry.setdefault("metadata", []):
             self._take(item["breadcrumb"], item["metadata"])
         everything = not self._metadata
-        places: list[tuple[str, Breadcrumb, object]]
-        places = [("its entry", (), entry.pop(_SELECTED, None))]
-        places += [(f"its schema at {_shown(b)}", b, value) for b, value in _in_schema(schema)]
-        for place, breadcrumb, value in places:
-            self._merge(place, breadcrumb, value)
+        self._merge("its entry", (), entry)
+        for item in entry["metadata"]:
+            place = f"the item of {_shown(item['breadcrumb'])}, beside `metadata`"
+            self._merge(place, item["breadcrumb"], item)
+        for path, part in _parts(schema):
+            self._merge(f"its schema at {_shown(path)}", path, part)
+        for path, metadata in self._metadata.items():
+            self._check_inclusion(path, metadata)
         if everything and self._metadata:  # else the SDK would take all that is not named for out
             self._metadata.setdefault((), {}).setdefault(_SELECTED, True)
         entry["metadata"] = [
@@ -117,13 +119,12 @@ class _Entry:
         path = tuple(breadcrumb)
         if path in self._metadata:
             self._mistake(path, "stands in the metadata twice")
-        self._check_names(metadata, f"the metadata of {_shown(path)}")
+        self._check_names(metadata, f"the metadata of {_shown(path)}", _SELECTED, _BY_DEFAULT)
         for key in (_SELECTED, _BY_DEFAULT):
             if key in metadata:
                 metadata[key] = self._boolean(path, key, metadata[key])
         if any(metadata.get(key) is not None for key in (_SELECTED, _BY_DEFAULT)):
             self._check_path(path)
-        self._check_inclusion(path, metadata)
         if _METHOD in metadata:  # as Meltano's docs call it
             metadata.setdefault(_FORCED_METHOD, metadata[_METHOD])
         self._metadata[path] = metadata
@@ -134,15 +135,20 @@ class _Entry:
         if inclusion is not None and inclusion not in kinds:
             self._mistake(path, f"`{_INCLUSION}` must be one of {', '.join(kinds)}")
         automatic = inclusion == Metadata.InclusionType.AUTOMATIC
-        if automatic and metadata.get(_SELECTED) is False and path[1:] not in self._keys:
+        said = [metadata.get(key) for key in (_SELECTED, _BY_DEFAULT)]
+        if automatic and False in said and path[1:] not in self._keys:
             text = "cannot be deselected while its `inclusion` is `automatic`: write `available`"
             self._mistake(path, text)
 
-    def _merge(self, place: str, breadcrumb: Breadcrumb, value: object) -> None:
-        """Take what another place than the metadata says of selection."""
-        value = self._boolean(breadcrumb, _SELECTED, value)
+    def _merge(self, place: str, path: Iterable[str], given: dict[str, Any]) -> None:
+        """Take what another place than the metadata says of selection, out of that place."""
+        self._check_names(given, place, _SELECTED)
+        value = self._boolean(path, _SELECTED, given.pop(_SELECTED, None))
+        if given.get(_INCLUSION) == Metadata.InclusionType.UNSUPPORTED:
+            value = False
         if value is None:
             return
+        breadcrumb = tuple(path)
         self._check_path(breadcrumb)
         said = self._metadata.setdefault(breadcrumb, {}).setdefault(_SELECTED, value)
         if said is None:
@@ -153,20 +159,20 @@ class _Entry:
             )
             self._mistake(breadcrumb, f"{text}: write it in the metadata only")
 
-    def _boolean(self, breadcrumb: Breadcrumb, key: str, value: object) -> object:
+    def _boolean(self, breadcrumb: Iterable[str], key: str, value: object) -> object:
         if isinstance(value, str):
             value = _BOOLEANS.get(value.strip().lower(), value)
         if value is not None and not isinstance(value, bool):
             self._mistake(breadcrumb, f"`{key}` must be true or false")
         return value
 
-    def _check_names(self, given: dict[str, Any], where: str) -> None:
+    def _check_names(self, given: dict[str, Any], where: str, *known: str) -> None:
         """Find misspelt keys about selection; others may be anything, as other tools write them."""
-        known = (_SELECTED, _BY_DEFAULT, _INCLUSION)
-        for key in sorted(given.keys() - known):
+        for key in sorted(given.keys() - {*known, _INCLUSION}):
             spelt = key.lower().replace("_", "-").removeprefix("is-")
-            if meant := guess(spelt, known, MISSPELT):
-                text = f"{printable(key, NAME_LIMIT)} in {where} is not a key{meant}"
+            if meant := guess(spelt, (_SELECTED, _BY_DEFAULT, _INCLUSION), MISSPELT):
+                text = f"{printable(key, NAME_LIMIT)} in {where} is not a key"
+                text += " there: write it in the metadata" if key == _BY_DEFAULT else meant
                 self.mistakes.append(f"{_quoted(self._name)}: {text}")
 
     def _check_path(self, breadcrumb: Breadcrumb) -> None:
@@ -180,7 +186,7 @@ class _Entry:
                 self._mistake(breadcrumb, f"nothing below {_shown(parent)} can be selected: {text}")
                 return
             if path[0] != "properties" or len(path) == 1:
-                names = [name for name in breadcrumb if name != "properties"]
+                names = [name for name in breadcrumb if name.lower() != "properties"]
                 self._mistake(breadcrumb, f"must be written {_shown(_path(names))}")
                 return
             name, path = path[1], path[2:]
@@ -207,18 +213,15 @@ class _Entry:
         self.mistakes.append(f"{_quoted(self._name)}: breadcrumb {_shown(breadcrumb)}: {text}")
 
 
-def _in_schema(schema: dict[str, Any]) -> Iterator[tuple[Breadcrumb, object]]:
-    """Yield what a schema says of selection, with breadcrumbs; it is taken out of the schema."""
-    pending: list[tuple[Breadcrumb, Any]] = [((), schema)]
-    while pending:
-        breadcrumb, part = pending.pop()
-        if not isinstance(part, dict):
-            continue
-        if _SELECTED in part and not isinstance(part[_SELECTED], dict):
-            yield breadcrumb, part.pop(_SELECTED)
-        pending.append(((*breadcrumb, "items"), part.get("items")))
-        for name, below in (part.get("properties") or {}).items():
-            pending.append(((*breadcrumb, "properties", name), below))
+def _parts(schema: object, path: Breadcrumb = ()) -> Iterator[tuple[Breadcrumb, dict[str, Any]]]:
+    """Yield the parts of a schema in which something may be said of selection."""
+    if isinstance(schema, dict):
+        yield path, schema
+        for branch in (*schema.get("anyOf", ()), *schema.get("oneOf", ())):
+            yield from _parts(branch, path)
+        yield from _parts(schema.get("items"), (*path, "items"))
+        for name, below in (schema.get("properties") or {}).items():
+            yield from _parts(below, (*path, "properties", name))
 
 
 def _path(names: Any) -> Breadcrumb:

@@ -187,7 +187,7 @@ class Export:
         time_unit: str | None = self._job.time_unit
         if window and time_unit == "auto":
             time_unit = find_time_unit(self._any_in)
-        if time_unit is None:
+        if time_unit is None or self._gave_up:
             reason = EMPTY_PAGES if self._gave_up else NOTHING_YET
             yield self._exported(Page([], received=times.now()), self._unmoved, reason)
             return

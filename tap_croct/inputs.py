@@ -11,7 +11,7 @@ import re
 import ssl
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 from urllib.request import getproxies
 
 import requests
@@ -29,10 +29,13 @@ PREFIX = "TAP_CROCT_"
 _BOOLEANS = dict.fromkeys(("true", "1", "yes", "on"), True)
 _BOOLEANS |= dict.fromkeys(("false", "0", "no", "off"), False)
 _PASSWORD = re.compile(r"(?<=://)[^:/@]*:(.*)(?=@)")
-_HOST = re.compile(r"[\w.:-]+")
-
-
-# Files
+_LAST_PORT = 65_535
+_PROXY = re.compile(
+    r"(?:(?P<scheme>https?|socks4a?|socks5h?)://(?:[^/?#\\]*@)?)?"
+    r"(?:[\w.-]+|\[[\da-f:.]+\])(?::(?P<port>\d+))?(?:/[^@?#]*)?",
+    re.IGNORECASE,
+)
+"""What `requests` takes as the URL of a proxy: it knows no user without a scheme."""
 
 
 def read_config(path: str) -> dict[str, Any]:
@@ -72,6 +75,21 @@ def read_stream(file: IO[str], source: str) -> str:
         raise InputError(message) from None
 
 
+def _json(text: str) -> object:
+    return json.loads(text, parse_constant=no_constant, object_pairs_hook=_each_once)
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object in which nothing is lost: of a name that stands there twice, one would win."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            message = f'it has "{printable(name, NAME_LIMIT)}" twice in one object'
+            raise ValueError(message)
+        found[name] = value
+    return found
+
+
 def read_object(text: str, source: str) -> dict[str, Any]:
     """Read a JSON object.
 
@@ -83,7 +101,7 @@ def read_object(text: str, source: str) -> dict[str, Any]:
         InputError: If it is not valid JSON, or not an object.
     """
     try:
-        value = json.loads(text, parse_constant=no_constant)
+        value = _json(text)
     except (ValueError, RecursionError) as error:
         hint = "; `{}` is a valid state" if source.startswith("--state") else ""
         what = f"is not valid JSON: {error}" if text.strip() else f"is empty{hint}"
@@ -142,9 +160,6 @@ def merged(sources: Iterable[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
     if mistakes:
         raise InputError(*mistakes)
     return config
-
-
-# The environment
 
 
 def check_logging() -> None:
@@ -210,11 +225,11 @@ def settings_in(
         for variable, name in named.items()
         if variable in variables
     }
-    # Meltano has variables with two underscores, and one for each part of an object.
+    # Meltano has variables with two underscores, and beside an object one for each of its parts.
     parts = tuple(
         f"{variable}_"
         for variable, name in named.items()
-        if "object" in schema["properties"][name].get("type", ())
+        if name in found and "object" in schema["properties"][name].get("type", ())
     )
     unknown = variables.keys() - named.keys() - {f"{PREFIX}LOGLEVEL"}
     return found, [name for name in unknown if not name.startswith((f"{PREFIX}_", *parts))]
@@ -227,7 +242,7 @@ def _read(text: str, prop: dict[str, Any]) -> object:
     if "boolean" in types:
         return _BOOLEANS.get(text.lower(), text)
     try:
-        return json.loads(text, parse_constant=no_constant)
+        return _json(text)
     except (ValueError, RecursionError):
         return [item.strip() for item in text.split(",")] if "array" in types else text
 
@@ -259,19 +274,15 @@ def check_network(url: str) -> None:
 def _check_proxy(proxy: str) -> None:
     names = [name for name, value in os.environ.items() if value == proxy]
     variable = " or ".join(n for n in names if n.lower() in ("https_proxy", "all_proxy"))
-    try:
-        parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-        _ = parts.port  # raises for a port that is not a number
-        valid = _HOST.fullmatch(parts.hostname or "") and not (parts.query or parts.fragment)
-    except ValueError:
-        valid = None
-    if not valid:
+    parts = _PROXY.fullmatch(proxy)
+    if not parts or int(parts["port"] or 0) > _LAST_PORT:
         message = (
             f"{variable} is not the URL of a proxy, such as http://user:password@host:port. "
             "Special characters in user and password have to be percent-encoded: # is %23"
         )
         raise InputError(message)
-    if parts.scheme.startswith("socks") and importlib.util.find_spec("socks") is None:
+    socks = (parts["scheme"] or "").lower().startswith("socks")
+    if socks and importlib.util.find_spec("socks") is None:
         message = (
             f"{variable} names a SOCKS proxy: install PySocks beside the tap (`requests[socks]`)"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+from datetime import date, datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "null": (),
     "number": (int, float, Decimal),
     "object": (dict,),
-    "string": (str,),
+    "string": (str, date, datetime, time),  # written as text
 }
 _EXPRESSIONS: dict[type, str] = {
     bool: "bool",
@@ -171,11 +172,14 @@ class _Mapping:
         for name, kinds in self._kinds.items():
             for value in [record.get(name) for record in records] if kinds else ():
                 if value is not None and type(value) not in kinds:
-                    how = _EXPRESSIONS.get(type(value), "str")
+                    known = _EXPRESSIONS.get(type(value))
+                    how = f"`{known}(…)`, or `str(…)` for text" if known else "`str(…)`"
                     warn_once(
                         f"the stream map of `{name}` in {self.stream} yields a value that does not "
-                        f"fit its column: write `{how}(…)`, or `str(…)` for text"
+                        f"fit its column: write {how}"
                     )
+                    self._kinds[name] = ()  # once is enough
+                    break
 
     def _declared_only(self, records: list[Record]) -> list[Record]:
         """Return copies of records, in which what the schema lacks is moved."""

@@ -19,6 +19,7 @@ from singer_sdk.mapper import (
     MAPPER_SOURCE_OPTION,
     NULL_STRING,
     PluginMapper,
+    RemoveRecordTransform,
 )
 from singer_sdk.singerlib import Catalog
 
@@ -51,7 +52,8 @@ def register(catalog: Catalog, config: Mapping[str, Any], logger: logging.Logger
         logger: For the SDK's own lines.
 
     Raises:
-        InputError: If flattening cuts the names of two columns to the same one.
+        InputError: If flattening cuts the names of two columns to the same one, or two streams
+            end in one.
     """
     # A copy: the mapper removes `__else__` from what it is given.
     mapper = PluginMapper(copy.deepcopy(dict(config)), logger)
@@ -68,6 +70,19 @@ def register(catalog: Catalog, config: Mapping[str, Any], logger: logging.Logger
             "the same one, set it higher"
         )
         raise InputError(message) from None
+    sources = defaultdict(list)
+    for stream, maps in mapper.stream_maps.items():
+        for made in maps:
+            if not isinstance(made, RemoveRecordTransform):
+                sources[made.stream_alias].append(stream)
+    mistakes = [
+        f'stream_maps: {" and ".join(streams)} end in one stream, "{printable(name, NAME_LIMIT)}": '
+        "each needs a name of its own"
+        for name, streams in sources.items()
+        if len(streams) > 1
+    ]
+    if mistakes:
+        raise InputError(*mistakes)
     return mapper
 
 
@@ -177,22 +192,10 @@ class StreamMapCheck:
 
         self.warnings: list[str] = []
         """A line for each map and added column that is probably a mistake."""
-        self._outputs: dict[str, list[str]] = defaultdict(list)
-        unmapped = set(streams)
         for name, definition in self._maps.items():
-            unmapped -= self._check(name, definition)
-        if MAPPER_ELSE_OPTION not in config["stream_maps"]:
-            for stream in sorted(unmapped):
-                self._outputs[stream].append(f"the stream {stream}")
-        for output, sources in self._outputs.items():
-            if len(sources) > 1 and not self.mistakes:
-                self.mistakes.append(
-                    f'stream_maps: {" and ".join(sources)} end in one stream, "{output}": '
-                    "each needs a name of its own"
-                )
+            self._check(name, definition)
 
-    def _check(self, name: str, definition: Any) -> set[str]:
-        """Check a map; return the streams that it takes the place of."""
+    def _check(self, name: str, definition: Any) -> None:
         where = f"stream_maps: {printable(name, NAME_LIMIT)}"
         options = definition if isinstance(definition, dict) else {}
         source = options.get(MAPPER_SOURCE_OPTION, name)
@@ -202,22 +205,19 @@ class StreamMapCheck:
         if not streams:
             text = f'unknown stream "{printable(source, NAME_LIMIT)}"{guess(source, self._streams)}'
             self.mistakes.append(f"{where}: {text}")
-            return set()
+            return
         if definition == {}:
             self.warnings.append(
                 f"{where}: is an empty map. If it had nulls: Meltano drops them inside of a "
                 f'stream\'s map. Write "{NULL_STRING}" instead'
             )
         self._check_properties(where, options, streams)
-        for stream in sorted(streams) if isinstance(definition, dict) else ():
-            self._check_output(where, name, options, stream)
-        if MAPPER_SOURCE_OPTION in options:
-            if name in self._streams.keys() - streams:
-                text = "is the name of another stream: give the map a name of its own"
-                self.mistakes.append(f"{where}: {text}")
-            return set()
-        self._check_only_one(where, name, streams)
-        return streams
+        self._check_alias(where, options, streams)
+        if MAPPER_SOURCE_OPTION not in options:
+            self._check_only_one(where, name, streams)
+        elif name in self._streams.keys() - streams:
+            text = "is the name of another stream: give the map a name of its own"
+            self.mistakes.append(f"{where}: {text}")
 
     def _check_only_one(self, where: str, name: str, streams: set[str]) -> None:
         for other, definition in self._maps.items():
@@ -233,25 +233,23 @@ class StreamMapCheck:
                     f'a map of another name and "{MAPPER_SOURCE_OPTION}": "{stream}"'
                 )
 
-    def _check_output(self, where: str, name: str, options: Mapping[str, Any], stream: str) -> None:
+    def _check_alias(self, where: str, options: Mapping[str, Any], streams: set[str]) -> None:
         alias = options.get(MAPPER_ALIAS_OPTION)
+        if alias is None:
+            return
+        where = f"{where}: {MAPPER_ALIAS_OPTION}"
         if MAPPER_SOURCE_OPTION in options:
-            output: Any = name
-            if alias is not None:
-                self.mistakes.append(
-                    f"{where}: {MAPPER_ALIAS_OPTION}: does not go with {MAPPER_SOURCE_OPTION}: "
-                    "the name of the map is the name of the stream that it makes"
-                )
-        else:
-            output = stream if alias is None else _evaluated(alias, stream)
-        if not isinstance(output, str) or (alias and not _STREAM_NAME.fullmatch(output)):
             self.mistakes.append(
-                f"{where}: {MAPPER_ALIAS_OPTION}: must yield a stream name: letters, digits, `_`, "
+                f"{where}: does not go with {MAPPER_SOURCE_OPTION}: "
+                "the name of the map is the name of the stream that it makes"
+            )
+        names = [_evaluated(alias, stream) for stream in streams]
+        if not all(isinstance(name, str) and _STREAM_NAME.fullmatch(name) for name in names):
+            self.mistakes.append(
+                f"{where}: must yield a stream name: letters, digits, `_`, "
                 "`-` and `.`; as an expression, text stands in quotes of its own, such as "
                 "\"'croct_users'\""
             )
-            return
-        self._outputs[output].append(f"{where.removeprefix('stream_maps: ')} ({stream})")
 
     def _check_properties(
         self, where: str, definition: Mapping[str, Any], streams: set[str]

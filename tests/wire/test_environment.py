@@ -120,6 +120,44 @@ def test_a_proxys_password_is_in_no_log(tap: Tap, variable: str, password: str, 
         assert "percent-encoded" in output.last_line
 
 
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "somebody:geheim@127.0.0.1:1",
+        "http:/somebody:geheim@127.0.0.1:1",
+        "foo://somebody:geheim@127.0.0.1:1",
+        r"http://somebody:geheim\dienst@127.0.0.1:1",
+        "http://somebody:123/geheim@127.0.0.1:1",
+        "http://somebody:geheim@127.0.0.1:1\n",
+        "http://somebody:geheim@127.0.0.1:99999",
+        "http://somebody:geheim@",
+        '"http://somebody:geheim@127.0.0.1:1"',
+    ],
+)
+def test_what_is_not_the_url_of_a_proxy(tap: Tap, proxy: str) -> None:
+    config = {"api_key": KEY, "api_url": "https://127.0.0.1:9/export", "max_retries": 0}
+    output = tap(config, no_proxy="", TAP_CROCT_LOGLEVEL="DEBUG", HTTPS_PROXY=proxy)
+    assert output.code == 1
+    assert "HTTPS_PROXY is not the URL of a proxy" in output.last_line
+    assert "geheim" not in output.stderr
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "127.0.0.1:1",
+        "http://127.0.0.1:1/",
+        "HTTP://somebody:ge%23heim@127.0.0.1:1",
+        "http://somebody:@[::1]:1",
+        "http://somebody@127.0.0.1:1",
+    ],
+)
+def test_a_proxy_that_is_down(tap: Tap, proxy: str) -> None:
+    config = {"api_key": KEY, "api_url": "https://127.0.0.1:9/export", "max_retries": 0}
+    output = tap(config, no_proxy="", HTTPS_PROXY=proxy)
+    assert "through the proxy of the environment failed: Connection refused" in output.last_line
+
+
 def test_socks_without_its_package(tap: Tap) -> None:
     config = {"api_key": KEY, "api_url": "https://127.0.0.1:9/export"}
     output = tap(config, no_proxy="", HTTPS_PROXY="socks5://127.0.0.1:1")

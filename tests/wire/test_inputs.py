@@ -44,6 +44,7 @@ BAD_STATES: list[tuple[str, list[Any]]] = [
 ]
 NO_CATALOG = "--catalog is not a Singer catalog"
 BAD_CATALOGS: list[tuple[str, list[Any]]] = [
+    ('it has "selected" twice', ['{"streams": [{"selected": false, "selected": true}]}']),
     ("catalog.json is empty", [""]),
     ("catalog.json is not valid JSON", ["{"]),
     ("catalog.json must be a JSON object", ["[]"]),

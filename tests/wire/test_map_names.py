@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dev.expected import KEYS, expected_records
+from tests.support.catalogs import selected_catalog
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,6 +73,17 @@ def test_what_streams_are_called(
         assert output.records(name) == expected_records(sandbox.world, stream)
 
 
+def test_the_name_of_a_stream_that_is_not_exported(
+    sandbox: Sandbox, tap: Tap, tmp_path: Path
+) -> None:
+    catalog = selected_catalog(tmp_path, "users")
+    maps = {"users": {"__alias__": "'events'"}, "x": {"__source__": "*"}}
+    output = tap(sandbox.config(stream_maps=maps), catalog=catalog)
+    assert output.code == 0, output.stderr
+    for name in ("events", "x"):
+        assert output.records(name) == expected_records(sandbox.world, "users")
+
+
 @pytest.mark.parametrize("keys", [None, "__NULL__", []])
 def test_no_key(sandbox: Sandbox, tap: Tap, keys: object) -> None:
     output = tap(sandbox.config(stream_maps={"users": {"__key_properties__": keys}}))
@@ -133,6 +145,13 @@ def test_a_map_that_arrives_empty(sandbox: Sandbox, tap: Tap) -> None:
         ("address", None),
         ("record['address']", "json.dumps("),
         ("[1, 2]", "json.dumps("),
+        ("1 if email else 2.5", "int("),
+        ("int('5') / 2", "float("),
+        ("(1, 2)", "its column: write `str(…)`"),
+        ("float(statistics['orders'])", None),
+        ("birthDate[:4] if birthDate else None", None),
+        ("datetime.datetime(2026, 1, 31)", None),
+        ("datetime.date(2026, 1, 31)", None),
     ],
 )
 def test_a_value_that_does_not_fit_its_column(

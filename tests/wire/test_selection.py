@@ -48,12 +48,17 @@ def selects(breadcrumb: Any, value: object = NO, key: str = "selected") -> Chang
     return lambda users: item(users, breadcrumb).update({key: value})
 
 
-def in_schema(*path: str, value: object = NO) -> Change:
+def beside_metadata(users: dict[str, Any], breadcrumb: list[str]) -> dict[str, Any]:
+    """Return the item of a breadcrumb, whose key `metadata` should say what is selected."""
+    return next(item for item in users["metadata"] if item["breadcrumb"] == breadcrumb)
+
+
+def in_schema(*path: str, value: object = NO, key: str = "selected") -> Change:
     def change(users: dict[str, Any]) -> None:
         part = users["schema"]
         for name in path:
             part = part[name]
-        part["selected"] = value
+        part[key] = value
 
     return change
 
@@ -76,6 +81,14 @@ WORKS: list[tuple[str, Change]] = [
     ("email", in_schema(*EMAIL)),
     ("email", in_schema(*EMAIL, value="false")),
     ("email", without_metadata(in_schema(*EMAIL))),
+    ("email", in_schema(*EMAIL, value="unsupported", key="inclusion")),
+    ("email", lambda users: beside_metadata(users, EMAIL).update(selected=False)),
+    (
+        "email",
+        lambda users: users["schema"]["properties"].update(
+            email={"anyOf": [{"type": "string", "selected": False}, {"type": "null"}]}
+        ),
+    ),
     ("address.city", selects(CITY)),
     ("address.city", in_schema(*CITY)),
     ("address.city", without_metadata(in_schema(*CITY))),
@@ -154,9 +167,35 @@ MISTAKES: list[tuple[Change, str]] = [
     (lambda users: item(users, EMAIL).update(deselected=True), 'did you mean "selected"'),
     (lambda users: users.update(Selected=False), "Selected in its entry is not a key"),
     (lambda users: users.update(is_selected=False), "is_selected in its entry is not a key"),
+    (in_schema(*EMAIL, key="Selected"), "Selected in its schema"),
+    (in_schema(key="is_selected"), "is_selected in its schema at [] is not a key"),
+    (in_schema(*EMAIL, key="selected-by-default"), "is not a key there: write it in the metadata"),
+    (lambda users: users.update({"selected-by-default": False}), "write it in the metadata"),
+    (lambda users: beside_metadata(users, EMAIL).update(Selected=False), "beside `metadata`"),
+    (
+        lambda users: (
+            item(users, EMAIL).update(selected=True),
+            beside_metadata(users, EMAIL).update(selected=False),
+        ),
+        "`selected` is true in the metadata, false in the item",
+    ),
+    (selects(["Properties", "email"]), 'must be written ["properties", "email"]'),
+    (selects(["properties", "Email"]), 'did you mean "email"'),
+    (selects(["properties", "address__city"]), "there is no property address__city"),
+    (selects(["properties", "address.city"]), "there is no property address.city"),
     (selects(EMAIL, "Unsupported", "inclusion"), "`inclusion` must be one of available"),
     (
         lambda users: item(users, EMAIL).update(inclusion="automatic", selected=False),
+        "cannot be deselected while its `inclusion` is `automatic`",
+    ),
+    (
+        lambda users: (item(users, EMAIL).update(inclusion="automatic"), in_schema(*EMAIL)(users)),
+        "cannot be deselected while its `inclusion` is `automatic`",
+    ),
+    (
+        lambda users: item(users, EMAIL).update(
+            {"inclusion": "automatic", "selected-by-default": False}
+        ),
         "cannot be deselected while its `inclusion` is `automatic`",
     ),
     (

@@ -181,6 +181,7 @@ def test_what_gets_a_warning(sandbox: Sandbox, tap: Tap) -> None:
         (f"{{'api_key': '{KEY}'}}", "is not valid JSON: "),
         ("[" * 100_000, "is not valid JSON: "),
         ('{"api_key": "x", "request_timeout": NaN}', "is not valid JSON: it has NaN"),
+        ('{"stream_maps": {"users": {}, "users": {}}}', 'it has "users" twice in one object'),
         (f'["{KEY}"]', "must be a JSON object"),
         (f'"{KEY}"', "must be a JSON object"),
     ],
@@ -271,12 +272,14 @@ class TestEnvironment:
             TAP_CROCT_REQUEST_TIMEOUT="NaN",
             TAP_CROCT_FLATTENING_ENABLED="perhaps",
             TAP_CROCT_EVENT_TYPES="pageOpend",
-            TAP_CROCT_STREAM_MAPS="{",
+            TAP_CROCT_STREAM_MAPS='{"users": {"email": null}, "users": {}}',
+            TAP_CROCT_BATCH_CONFIG="{",
         )
         assert_mistakes(
             output,
             [
                 f"api_key: {HEADER}",
+                "batch_config: must be a JSON object",
                 'event_types: "pageOpend" is not an event type; did you mean "pageOpened"',
                 "flattening_enabled: must be true or false",
                 "page_size: must be an integer",
@@ -297,12 +300,15 @@ class TestEnvironment:
             "--config=ENV",
             TAP_CROCT_ZZZ="5",
             TAP_CROCT__SELECT="*.*",
-            TAP_CROCT_BATCH_CONFIG_ENCODING="{}",
+            TAP_CROCT_STREAM_MAP_CONFIG='{"salt": "x"}',  # Meltano has this and its part
+            TAP_CROCT_STREAM_MAP_CONFIG_SALT="x",
+            TAP_CROCT_STREAM_MAPS_USERS_EMAIL="__NULL__",
             TAP_CROCT_LOGLEVEL="INFO",
         )
         assert output.code == 0
-        (warning,) = output.warnings
-        assert warning.endswith("TAP_CROCT_ZZZ: is not a setting, and is ignored")
+        part, other = output.warnings
+        assert "TAP_CROCT_STREAM_MAPS_USERS_EMAIL: is not a setting, and is ignored" in part
+        assert other.endswith("TAP_CROCT_ZZZ: is not a setting, and is ignored")
 
     def test_a_dotenv_file(self, sandbox: Sandbox, tmp_path: Path, tap: Tap) -> None:
         (tmp_path / ".env").write_text(

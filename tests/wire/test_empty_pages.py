@@ -1,0 +1,120 @@
+"""Pages without records in the middle of an export: followed, up to five in a row; nothing is lost."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dev.expected import expected_records
+from dev.sandbox import Fault
+
+if TYPE_CHECKING:
+    from dev.sandbox import Request, Sandbox
+    from tests.support.fixtures import Tap
+
+SIZE = 20
+PASSED = {"start_date": "2020-01-01", "end_date": "2026-01-01T03:00:00Z"}
+
+
+def empty(position: int, number: int) -> bytes:
+    """Return a page without records; its cursor stands for the same position, but is another."""
+    text = f'["events",{" " * number}{position}]'
+    cursor = base64.b64encode(b"+/?&" + text.encode()).decode()
+    return json.dumps({"items": [], "nextCursor": cursor}).encode()
+
+
+def empty_pages(sandbox: Sandbox, *runs: tuple[int, int]) -> list[Fault]:
+    """Have so many empty pages in a row come where so many records have been sent."""
+
+    def comes(request: Request, position: int) -> bool:
+        if request.stream != "events" or request.param("pageSize") != str(SIZE):
+            return False
+        cursor = request.param("cursor")
+        at = json.loads(base64.b64decode(cursor)[4:])[1] if cursor else 0
+        return bool(at == position)
+
+    sandbox.faults = [
+        Fault(status=200, body=empty(at, number), when=lambda r, at=at: comes(r, at))  # type: ignore[misc]
+        for at, count in runs
+        for number in range(2, count + 2)
+    ]
+    return sandbox.faults
+
+
+@pytest.mark.parametrize("window", [{}, PASSED], ids=str)
+@pytest.mark.parametrize(
+    "runs", [[(40, 1)], [(0, 1)], [(0, 4)], [(40, 4), (60, 4), (80, 4)]], ids=str
+)
+def test_they_are_followed(
+    sandbox: Sandbox, tap: Tap, runs: list[tuple[int, int]], window: dict[str, str]
+) -> None:
+    wanted = tap(sandbox.config(**window)).records("events")
+    faults = empty_pages(sandbox, *runs)
+    output = tap(sandbox.config(page_size=SIZE, **window))
+    assert [fault.seen for fault in faults] == [1] * len(faults)
+    assert output.code == 0, output.stderr
+    assert output.records("events") == wanted
+    assert output.warnings == []
+    assert output.last_line.endswith("nothing left")
+
+
+@pytest.mark.parametrize("window", [{}, PASSED, {"start_date": "2020-01-01"}], ids=str)
+@pytest.mark.parametrize("position", [0, 40])
+def test_after_five_the_next_run_resumes(
+    sandbox: Sandbox, tap: Tap, position: int, window: dict[str, str]
+) -> None:
+    """The window does not count as finished: a later `end_date` brings what is missing, too."""
+    faults = empty_pages(sandbox, (position, 9))
+    first = tap(sandbox.config(page_size=SIZE, **window))
+    assert sum(fault.seen for fault in faults) == 5
+    assert first.code == 0, first.stderr
+    (warning,) = first.warnings
+    assert "events: 5 pages without records in a row" in warning
+    assert first.last_line.endswith("left for the next run: events (empty pages)")
+    bookmark: dict[str, Any] = first.state["bookmarks"]["events"]
+    assert bookmark["cursor"]
+    assert not bookmark["scope"]["finished"]
+    assert len(first.records("events")) == position
+
+    sandbox.faults = []
+    sandbox.requests.clear()
+    second = tap(sandbox.config(page_size=SIZE, **window), state=first.state)
+    assert bookmark["cursor"] in [page.param("cursor") for page in sandbox.pages("events")]
+    assert second.last_line.endswith("nothing left")
+    wanted = tap(sandbox.config(**window)).records("events")
+    assert first.records("events") + second.records("events") == wanted
+
+    later = {**window, "end_date": "2027-01-01"} if "end_date" in window else window
+    third = tap(sandbox.config(page_size=SIZE, **later), state=first.state)
+    found = {record["id"] for run in (first, third) for record in run.records("events")}
+    assert found == {record["id"] for record in expected_records(sandbox.world, "events")}
+
+
+@pytest.mark.parametrize("parameter", ["start", "pageSize"])
+@pytest.mark.parametrize("count", [1, 4, 5, 12])
+def test_while_the_time_unit_is_found_out(
+    sandbox: Sandbox, tap: Tap, count: int, parameter: str
+) -> None:
+    """More than four say nothing about the unit: a wrong one would bring an empty export."""
+    window = {"start_date": "2020-01-01", "end_date": "2027-01-01"}
+    sandbox.faults = [
+        Fault(
+            status=200,
+            body=empty(0, number),
+            when=lambda r: (
+                r.stream == "events" and r.param("pageSize") == "1" and parameter in r.params
+            ),
+        )
+        for number in range(2, count + 2)
+    ]
+    first = tap(sandbox.config(**window))
+    assert first.code == 0, first.stderr
+    wanted = expected_records(sandbox.world, "events")
+    assert first.records("events") == (wanted if count < 5 else [])
+    assert first.last_line.endswith("nothing left" if count < 5 else "events (empty pages)")
+    sandbox.faults = []
+    second = tap(sandbox.config(**window), state=first.state)
+    assert first.records("events") + second.records("events") == wanted
