@@ -33,7 +33,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     # by the part of the tap that finds it: options of a run, and the last line
     "settings": ({"page_size": 0}, "page_size: must be an integer"),
     "stream maps": ({"stream_maps": {"user": None}}, 'did you mean "users"?'),
-    "API": ({"api_key": "wrong"}, "Check `api_key`"),
+    "API": ({"api_key": "wrong"}, "`api_key`"),
 }
 
 
