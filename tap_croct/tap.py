@@ -131,15 +131,15 @@ class TapCroct(Tap):
         streams = cast("dict[str, CroctStream]", self.streams)
         return [stream for stream in streams.values() if stream.selected]
 
-    # The command line
-
     @override
     @classmethod
     def get_singer_command(cls) -> click.Command:
         """Return the command; `--catalog` is read before `--test`, in whatever order they come."""
         command = super().get_singer_command()
-        for option in command.params:
-            option.is_eager |= option.name == "catalog"
+        options = {str(option.name): option for option in command.params}
+        options["catalog"].is_eager = True
+        # The SDK takes any other word for a test that prints all records.
+        options["test"].type = click.Choice([value.value for value in CliTestOptionValue])
         return command
 
     @override
@@ -194,8 +194,6 @@ class TapCroct(Tap):
         text = self.catalog_json_text
         self.message_writer.write_text(f"{text}\n")
         return text
-
-    # How it ends
 
     def log_summary(self) -> None:
         """Warn of what came from the API and is not in the schemas, and sum up the run; once."""

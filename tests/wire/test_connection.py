@@ -68,6 +68,15 @@ def test_a_wrong_key(sandbox: Sandbox, tap: Tap) -> None:
     assert len(sandbox.requests) == 1
 
 
+@pytest.mark.parametrize("word", ["records", "users", ""])
+def test_another_word(sandbox: Sandbox, tap: Tap, word: str) -> None:
+    output = tap(sandbox.config(), f"--test={word}")
+    assert output.code == 2
+    assert "is not one of 'all', 'schema', 'disabled'" in output.stderr
+    assert output.stdout == ""
+    assert not sandbox.requests
+
+
 @pytest.mark.parametrize("options", [["--test"], []])
 def test_nothing_follows_the_error(sandbox: Sandbox, tap_process: Tap, options: list[str]) -> None:
     """Meltano has Python warn of files that were left open."""
