@@ -265,6 +265,8 @@ class StreamMapCheck:
             elif value in _NULLS:
                 if name not in properties:
                     self.mistakes.append(f"{here}: {self._no_property(name, properties)}")
+            elif value.lower() == "null":  # as `meltano config set` makes it
+                self.mistakes.append(f'{here}: to remove a property, write "{NULL_STRING}"')
             else:
                 if name not in properties and (similar := guess(name, properties, MISSPELT)):
                     self.warnings.append(f"{here}: this adds a column{similar}")

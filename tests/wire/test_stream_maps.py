@@ -54,6 +54,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"users": {"address__street": None}}, "before flattening"),
     ({"users": {"__fliter__": "True"}}, 'unknown option; did you mean "__filter__"?'),
     ({"users": {"email": "sha256("}}, "`sha256(` is not an expression"),
+    ({"users": {"email": "null"}}, 'email: to remove a property, write "__NULL__"'),
     ({"users": {"email": ""}}, "must be an expression (a string)"),
     ({"users": {"email": "a = 1"}}, "is not an expression"),
     ({"users": {"email": "(" * 10_000}}, "is not an expression"),
