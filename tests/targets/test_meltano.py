@@ -154,7 +154,24 @@ def what_people_write(project: Project) -> None:
     assert records
     records, _ = users(("_schema", '{"users": {"vip": {"type": ["boolean", "null"]}}}'))
     assert records == wanted
+    for setting, value, why in (
+        ("_metadata", '{"users.email": {"Selected": false}}', 'did you mean "selected"'),
+        ("_metadata", '{"users.email": {"selected": "no"}}', "`selected` must be true or false"),
+        ("_metadata", '{"users": {"is_selected": false}}', 'did you mean "selected"'),
+        (
+            "_schema",
+            '{"users": {"email": {"type": ["string", "null"], "selected": false}}}',
+            "`selected` is true in the metadata, false in its schema",
+        ),
+        ("stream_maps.users.email", "null", 'to remove a property, write "__NULL__"'),
+    ):
+        records, said = users((setting, value), fails=True)
+        assert why in said
+        assert not records
+        assert not project.sandbox.requests
+    # What Meltano does not find never gets into a catalog.
     _, said = users(("_metadata", '{"users.e-mail": {"selected": false}}'))
+    assert "Property `e-mail` was not found in the schema of stream `users`" in said
     assert users(("stream_maps", '{"users": {"email": "__NULL__"}}'))[0] == [
         {n: v for n, v in record.items() if n != "email"} for record in wanted
     ]
