@@ -6,7 +6,6 @@ import abc
 import itertools
 import random
 import ssl
-import sys
 import threading
 from dataclasses import replace
 from http import HTTPStatus
@@ -17,17 +16,13 @@ import backoff
 import requests
 from singer_sdk import RESTStream
 from singer_sdk.streams.rest import PageContext
+from typing_extensions import override
 
 from tap_croct import errors
 from tap_croct.decode import Page, decode_page
 from tap_croct.errors import MAX_RETRY_AFTER, ApiError, RetriableError
 from tap_croct.logs import counted, printable
 from tap_croct.times import now
-
-if sys.version_info >= (3, 12):
-    from typing import override
-else:
-    from typing_extensions import override
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping

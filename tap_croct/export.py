@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from singer_sdk.exceptions import FatalAPIError
 from singer_sdk.pagination import BaseAPIPaginator
+from typing_extensions import override
 
 from tap_croct import bookmark, times
 from tap_croct.bookmark import Bookmark
 from tap_croct.decode import Page
 from tap_croct.errors import ApiError, nested_too_deeply
 from tap_croct.times import find_time_unit
-
-if sys.version_info >= (3, 12):
-    from typing import override
-else:
-    from typing_extensions import override
 
 if TYPE_CHECKING:
     import logging

@@ -16,15 +16,11 @@ from uuid import uuid4
 from singer_sdk.batch import Batcher
 from singer_sdk.contrib.msgspec import MsgSpecWriter, decoder, encoder
 from singer_sdk.helpers._batch import StorageTarget  # the SDK has no public name for it
+from typing_extensions import override
 
 from tap_croct import SIGNALS
 from tap_croct.errors import OutputError
 from tap_croct.logs import NAME_LIMIT, guess, printable
-
-if sys.version_info >= (3, 12):
-    from typing import override
-else:
-    from typing_extensions import override
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

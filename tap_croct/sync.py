@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import abc
 import math
-import sys
 import time
 from datetime import datetime, timezone
 from functools import partial
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk.exceptions import FatalAPIError
 from singer_sdk.helpers._batch import SDKBatchMessage  # the SDK has no public name for it
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
+from typing_extensions import override
 
 from tap_croct import times
 from tap_croct.bookmark import BOOKMARK, HOUR, Bookmark, Job
@@ -23,11 +23,6 @@ from tap_croct.logs import counted
 from tap_croct.mapping import Records
 from tap_croct.messages import BatchFiles
 from tap_croct.times import Scope
-
-if sys.version_info >= (3, 12):
-    from typing import override
-else:
-    from typing_extensions import override
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator

@@ -15,6 +15,7 @@ import click
 from singer_sdk import Tap
 from singer_sdk.mapper import RemoveRecordTransform
 from singer_sdk.tap_base import CliTestOptionValue
+from typing_extensions import override
 
 from tap_croct import catalog, inputs, logs, settings, stream_maps
 from tap_croct.bookmark import checked_state
@@ -23,11 +24,6 @@ from tap_croct.export import EMPTY_PAGES, LIMIT_REACHED
 from tap_croct.logs import counted, listed
 from tap_croct.messages import MessageWriter
 from tap_croct.streams import Events, Sessions, Users
-
-if sys.version_info >= (3, 12):
-    from typing import override
-else:
-    from typing_extensions import override
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
