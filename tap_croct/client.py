@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-import itertools
 import random
 import ssl
 import threading
@@ -25,7 +24,7 @@ from tap_croct.logs import counted, printable
 from tap_croct.times import now
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Mapping
 
     from backoff.types import Details
     from singer_sdk.helpers.types import Context
@@ -45,14 +44,6 @@ _RETRIABLE = (
 )
 
 
-class Session(requests.Session):
-    """A session that does not even look where a redirect leads: it may lead nowhere valid."""
-
-    @override
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Return none: `requests` prepares the next request of a redirect that is not followed."""
-
-
 class Exchange:
     """A request on its way, in a thread of its own.
 
@@ -64,7 +55,9 @@ class Exchange:
     received = 0
     """When the response was complete, in milliseconds since the epoch."""
 
-    def __init__(self, session: Session, request: requests.PreparedRequest, timeout: float) -> None:
+    def __init__(
+        self, session: requests.Session, request: requests.PreparedRequest, timeout: float
+    ) -> None:
         """Send a request, without waiting for its response.
 
         Args:
@@ -87,7 +80,7 @@ class Exchange:
         response: requests.Response = self._next_step("body")
         return response
 
-    def _receive(self, session: Session, request: requests.PreparedRequest) -> None:
+    def _receive(self, session: requests.Session, request: requests.PreparedRequest) -> None:
         try:
             response = session.send(
                 request, timeout=self._timeout, allow_redirects=False, stream=True
@@ -125,7 +118,7 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
     requests_sent = retries = 0
     """How many requests were sent, and how many of them were retries."""
 
-    _session: Session | None = None
+    _session: requests.Session | None = None
     _pending: tuple[str | None, Mapping[str, int], Exchange] | None = None
 
     @property
@@ -142,10 +135,10 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
 
     @property
     @override
-    def requests_session(self) -> Session:
+    def requests_session(self) -> requests.Session:
         """A session that sends plain HTTP through no proxy."""
         if self._session is None:
-            self._session = Session()
+            self._session = requests.Session()
             # A proxy from the environment would get a request to `http://localhost`, key and all.
             self._session.trust_env = self.url_base.startswith("https:")
             # Prepared requests skip REQUESTS_CA_BUNDLE, unless the session has it.
@@ -198,8 +191,9 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
             return replace(self._page(response), received=exchange.received)
 
         retrying = backoff.on_exception(
-            pauses,
+            backoff.runtime,
             _RETRIABLE,
+            value=lambda error: _pause(sent, error),
             max_tries=self.config["max_retries"] + 1,
             giveup=lambda error: errors.is_caused_by(error, ssl.SSLCertVerificationError),
             on_backoff=self._log_retry,
@@ -274,21 +268,14 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
             raise RetriableError(message) from error
 
 
-def pauses() -> Generator[float, Any, None]:
-    """Yield pauses in seconds: what the API asks for, else growing and jittered ones.
+def _pause(sent: int, error: Exception) -> float:
+    """Return the seconds to wait: what the API asks for, else growing and jittered ones.
 
     None after the first failure if the connection was closed: an open one that is used again may
     be closed at that very moment.
     """
-    pause = 0.0
-    for attempt in itertools.count():
-        # Not kept in a variable: its traceback holds this frame, and whole pages in those above.
-        pause = _pause(attempt, (yield pause))
-
-
-def _pause(attempt: int, error: Exception) -> float:
     if asked := getattr(error, "retry_after", None):
         return float(asked)
-    if attempt == 0 and errors.is_caused_by(error, ConnectionResetError, BrokenPipeError):
+    if sent == 1 and errors.is_caused_by(error, ConnectionResetError, BrokenPipeError):
         return 0.0
-    return min(2.0 ** min(attempt, 10), LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+    return min(2.0 ** min(sent - 1, 10), LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
