@@ -8,11 +8,13 @@ import ssl
 import threading
 from dataclasses import replace
 from http import HTTPStatus
+from io import BytesIO
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import backoff
 import requests
+import urllib3
 from singer_sdk import RESTStream
 from singer_sdk.streams.rest import PageContext
 from typing_extensions import override
@@ -86,10 +88,19 @@ class Exchange:
                 request, timeout=self._timeout, allow_redirects=False, stream=True
             )
             self._steps.put(response)
-            _ = response.content  # reads it
+            # `content` alone would read 10 KiB at a time, and wait for the other thread after each.
+            response.raw = BytesIO(response.raw.read(decode_content=True))
+            _ = response.content
             self.received = now()
             self._steps.put(response)
-        except (MemoryError, OverflowError, ValueError) as error:  # absurd lengths, odd headers
+        except urllib3.exceptions.DecodeError as error:
+            self._steps.put(requests.exceptions.ContentDecodingError(error, request=request))
+        except (
+            urllib3.exceptions.HTTPError,
+            MemoryError,  # absurd lengths
+            OverflowError,
+            ValueError,  # odd headers
+        ) as error:
             self._steps.put(requests.ConnectionError(error, request=request))
         except BaseException as error:  # noqa: BLE001 - all, to raise them where one waits
             self._steps.put(error)
