@@ -167,11 +167,6 @@ class Job:
     time_unit: str
     limit: float
 
-    @property
-    def start(self) -> Resume:
-        """Where the run resumes."""
-        return where(self.bookmark, self.scope, self.lookback, times.now())
-
 
 @dataclass(frozen=True)
 class Resume:

@@ -16,7 +16,6 @@ import backoff
 import requests
 import urllib3
 from singer_sdk import RESTStream
-from singer_sdk.streams.rest import PageContext
 from typing_extensions import override
 
 from tap_croct import errors
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from backoff.types import Details
-    from singer_sdk.helpers.types import Context
 
 DEADLINE = 10
 """How many times its timeout a request may take to its headers, and its body after them."""
@@ -130,7 +128,7 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
     """How many requests were sent, and how many of them were retries."""
 
     _session: requests.Session | None = None
-    _pending: tuple[str | None, Mapping[str, int], Exchange] | None = None
+    _pending: Exchange | None = None
 
     @property
     @override
@@ -157,21 +155,19 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
             self._session.verify = settings["verify"]
         return self._session
 
-    @override
-    def get_url_params(
-        self, context: Context | None, next_page_token: str | None
-    ) -> dict[str, Any]:
-        """Return the parameters that every request for a page has, besides the window."""
-        return {"pageSize": self.config["page_size"], "cursor": next_page_token}
+    @property
+    def event_types(self) -> list[str] | None:
+        """The types of events to export; None for all of them, and for the other streams."""
+        return None
 
     def prefetch(self, cursor: str | None, params: Mapping[str, int]) -> None:
         """Send the request for a page, without waiting: `fetch` takes the response.
 
         Args:
-            cursor: As `fetch` will be given it.
+            cursor: What the next `fetch` is going to ask for.
             params: Likewise.
         """
-        self._pending = cursor, params, self._send(cursor, params)
+        self._pending = self._send(cursor, params)
 
     def fetch(self, cursor: str | None, params: Mapping[str, int]) -> Page:
         """Fetch a page, with retries.
@@ -190,7 +186,7 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
             nonlocal sent
             sent += 1
             self.requests_sent += 1
-            exchange = self._take_pending(cursor, params) or self._send(cursor, params)
+            exchange, self._pending = self._pending or self._send(cursor, params), None
             try:
                 response = exchange.response()
             except requests.Timeout:
@@ -215,8 +211,8 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
             page: Page = retrying(attempt)()
         except (RetriableError, requests.RequestException) as error:
             tried = f" (after {counted(sent - 1, 'retry')})" if sent > 1 else ""
-            hint = "Check `api_url` and the network, or run again: the export resumes there"
-            message = f"{self._describe(error)}{tried}. {hint}"
+            check = "" if isinstance(error, RetriableError) else "Check `api_url` and the network. "
+            message = f"{self._describe(error)}{tried}. {check}The next run resumes at this page"
             raise ApiError(message) from error
         return page
 
@@ -226,21 +222,14 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
             self._session.close()
         self._session = self._pending = None
 
-    def _take_pending(self, cursor: str | None, params: Mapping[str, int]) -> Exchange | None:
-        """Return the request that was sent for a page; another one is left to its thread."""
-        pending, self._pending = self._pending, None
-        if pending is not None and pending[:2] != (cursor, params):
-            self.close()
-            return None
-        return pending[2] if pending else None
-
     def _send(self, cursor: str | None, params: Mapping[str, int]) -> Exchange:
-        request = self.get_http_request(page=PageContext(None, cursor))
+        own = {
+            "pageSize": self.config["page_size"],
+            "cursor": cursor,
+            "events": self.event_types,
+        }
         prepared = self.build_prepared_request(
-            method=request.method,
-            url=request.url,
-            params={**request.params, **params},
-            headers=request.headers,
+            "GET", self.get_url(None), params={**own, **params}, headers=self.http_headers
         )
         return Exchange(self.requests_session, prepared, float(self.config["request_timeout"]))
 

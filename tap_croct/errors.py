@@ -97,17 +97,6 @@ def fatal_error(response: requests.Response, reason: str = "") -> ApiError:
     return ApiError(". ".join(part for part in parts if part), response.status_code)
 
 
-def nested_too_deeply(page: int) -> ApiError:
-    """Return the error for a page that neither decoder nor encoder can follow.
-
-    Args:
-        page: Its number in the run.
-    """
-    return ApiError(
-        f"page {page}: a record is nested too deeply to be read. Please report this to Croct"
-    )
-
-
 def _advice(response: requests.Response) -> str:
     status, headers = response.status_code, response.headers
     redirects = HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST

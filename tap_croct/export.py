@@ -13,7 +13,7 @@ from typing_extensions import override
 from tap_croct import bookmark, times
 from tap_croct.bookmark import Bookmark
 from tap_croct.decode import Page
-from tap_croct.errors import ApiError, nested_too_deeply
+from tap_croct.errors import ApiError
 from tap_croct.times import find_time_unit
 
 if TYPE_CHECKING:
@@ -59,7 +59,6 @@ class ExportedPage:
 
     Attributes:
         page: The page; its items belong to the writer.
-        number: Its number in this run, from 1.
         state: The state of the stream once all records of the page are written; None if it stays
             as it is.
         latest: The latest time seen so far, in milliseconds since the epoch.
@@ -67,7 +66,6 @@ class ExportedPage:
     """
 
     page: Page
-    number: int
     state: dict[str, Any] | None
     latest: int | None
     end: str | None
@@ -140,10 +138,12 @@ class Export:
         self._api = api
         self._job = job
         self._logger = logger
-        self._start = job.start
-        self._latest = self._start.latest
-        self._unmoved: dict[str, Any] | None = {} if self._start.from_scratch else None
-        self._by_time = self._gave_up = False
+        self.start = bookmark.where(job.bookmark, job.scope, job.lookback, times.now())
+        """Where the run resumes."""
+
+        self._latest = self.start.latest
+        self._unmoved: dict[str, Any] | None = {} if self.start.from_scratch else None
+        self._gave_up = False
         self._pages = self._records = 0
 
     def pages(self) -> Iterator[ExportedPage]:
@@ -153,13 +153,12 @@ class Export:
             FatalAPIError: If the API refuses, did not answer after all retries, or repeats itself.
         """
         try:
-            yield from self._read(self._start)
+            yield from self._read(self.start)
         except _CursorRejectedError as rejected:
             yield from self._resume_by_time(rejected)
 
     def _resume_by_time(self, rejected: ApiError) -> Iterator[ExportedPage]:
         job = self._job
-        self._by_time = True
         start = bookmark.by_time(job.scope, job.lookback, self._latest)
         self._logger.warning("%s: %s. Resuming %s", job.stream, rejected, start.text)
         scope = job.scope if self._pages else job.bookmark.scope
@@ -203,16 +202,14 @@ class Export:
 
     def _exported(self, page: Page, state: dict[str, Any] | None, end: str | None) -> ExportedPage:
         self._pages += 1
-        return ExportedPage(page, self._pages, state, self._latest, end)
+        return ExportedPage(page, state, self._latest, end)
 
     def _page(self, cursor: str | None, params: Mapping[str, int]) -> Page:
         ask = self._ask_twice if cursor else self._api.fetch
         try:
             return ask(cursor, params)
-        except RecursionError as error:
-            raise nested_too_deeply(self._pages + 1) from error
         except ApiError as error:
-            if not cursor or error.status not in _REJECTED or self._by_time:
+            if not cursor or error.status not in _REJECTED:
                 raise
             message = f"The API no longer accepts the cursor: {error}"
             raise _CursorRejectedError(message, error.status) from error
@@ -279,7 +276,7 @@ class Export:
         """
         cursor = page.next_cursor or paginator.current_value
         unit_is_right = self._records or (paginator.gave_up and self._job.time_unit == "auto")
-        if not cursor or (window and self._start.cursor is None and not unit_is_right):
+        if not cursor or (window and self.start.cursor is None and not unit_is_right):
             return self._unmoved
         job = self._job
         left = Bookmark(cursor, self._latest, job.scope, finished=end == END_DATE)

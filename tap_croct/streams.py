@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from typing_extensions import override
 
 from tap_croct import schemas
 from tap_croct.logs import printable
 from tap_croct.sync import CroctStream
-
-if TYPE_CHECKING:
-    from singer_sdk.helpers.types import Context
 
 
 class Events(CroctStream):
@@ -29,14 +26,6 @@ class Events(CroctStream):
         """The types of events that the configuration asks for; None for all."""
         types: list[str] | None = self.config.get("event_types")
         return types
-
-    @override
-    def get_url_params(
-        self, context: Context | None, next_page_token: str | None
-    ) -> dict[str, Any]:
-        """Ask for some types of events, if that is set."""
-        params = super().get_url_params(context, next_page_token)
-        return {**params, "events": self.event_types}
 
     @override
     def enrich(self, records: list[dict[str, Any]], metadata: Any) -> None:

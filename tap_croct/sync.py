@@ -17,7 +17,7 @@ from typing_extensions import override
 from tap_croct import times
 from tap_croct.bookmark import BOOKMARK, HOUR, Bookmark, Job
 from tap_croct.client import ApiStream
-from tap_croct.errors import OutputError, nested_too_deeply
+from tap_croct.errors import ApiError, OutputError
 from tap_croct.export import LIMIT_REACHED, Export
 from tap_croct.logs import counted
 from tap_croct.mapping import Records
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context
 
     from tap_croct.bookmark import Resume
+    from tap_croct.decode import Page
     from tap_croct.export import ExportedPage
     from tap_croct.records import Record
 
@@ -81,11 +82,6 @@ class CroctStream(ApiStream, abc.ABC):
             metadata: Which application they belong to.
         """
 
-    @property
-    def event_types(self) -> list[str] | None:
-        """The types of events to export; None for all of them."""
-        return None
-
     # The page loop
 
     @override
@@ -124,13 +120,13 @@ class CroctStream(ApiStream, abc.ABC):
     def _export(self, write: Write) -> Iterator[ExportedPage]:
         """Export the stream: write the records of each page, and yield it then."""
         records = Records(self, self.own_keys()[0], self._warn_once)
-        job = self._job()
-        progress = Progress(self, job.start)
+        export = Export(self, self._job(), self.logger)
+        progress = Progress(self, export.start)
         with self.get_record_counter() as counter, self.get_sync_timer(), progress:
             try:
-                for exported in Export(self, job, self.logger).pages():
+                for exported in export.pages():
                     count = len(exported.page.items)
-                    self._write_page(exported, records, write)
+                    self._write_page(exported.page, records, write)
                     counter.increment(count)
                     self.records_written += count
                     self.end = exported.end
@@ -140,6 +136,11 @@ class CroctStream(ApiStream, abc.ABC):
             except FatalAPIError as error:
                 error.args = (f"{self.name}: {error}",)
                 raise
+            except RecursionError as error:  # neither decoder nor encoder can follow it
+                where = f"{self.name}: page {progress.pages + 1}"
+                what = "a record is nested too deeply to be read. Please report this to Croct"
+                message = f"{where}: {what}"
+                raise ApiError(message) from error
             finally:
                 self.close()
                 self._tap.unknown |= records.unknown
@@ -147,16 +148,12 @@ class CroctStream(ApiStream, abc.ABC):
             what = "`max_records` was reached, and FULL_TABLE keeps no bookmark"
             self.logger.warning("%s: %s: every run exports the same records", self.name, what)
 
-    def _write_page(self, exported: ExportedPage, records: Records, write: Write) -> None:
-        page = exported.page
+    def _write_page(self, page: Page, records: Records, write: Write) -> None:
         for repair in page.repairs:
             self._warn_once(repair)
         received = datetime.fromtimestamp(page.received / 1000, timezone.utc)
-        try:
-            for name, rows in records.of(page.items, partial(self.enrich, metadata=page.metadata)):
-                write(name, rows, received)
-        except RecursionError as error:
-            raise nested_too_deeply(exported.number) from error
+        for name, rows in records.of(page.items, partial(self.enrich, metadata=page.metadata)):
+            write(name, rows, received)
         page.items.clear()  # the next page takes half the time in the same memory
 
     def _warn_once(self, message: str) -> None:
@@ -220,7 +217,9 @@ class Progress:
         self._stream = stream
         self._start = start
         self._started = self._logged = time.monotonic()
-        self._pages = 0
+        self.pages = 0
+        """How many pages are written."""
+
         self._latest: int | None = None
 
     def __enter__(self) -> None:
@@ -237,7 +236,7 @@ class Progress:
         Args:
             exported: The page.
         """
-        self._pages += 1
+        self.pages += 1
         self._latest = exported.latest
         if time.monotonic() - self._logged >= PROGRESS_EVERY:
             self._logged = time.monotonic()
@@ -257,7 +256,7 @@ class Progress:
         if self._latest is not None:
             latest = f", up to {times.to_rfc3339(self._latest)[:16]}Z"
         count = self._stream.records_written
-        records, pages = counted(count, "record"), counted(self._pages, "page")
+        records, pages = counted(count, "record"), counted(self.pages, "page")
         return f"{records} in {pages}, {count / seconds:,.0f}/s{latest}"
 
     def _log(self, text: str) -> None:

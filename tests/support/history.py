@@ -254,14 +254,15 @@ class _Life:
         """Export until the end, the limit or the kill; return whether it was the end."""
         end = None
         self._exported = []
-        for page in Export(self.api.connection(run), self._job(run), _LOGGER).pages():
-            records, state = run.written if page.number == run.killed else (True, True)
+        export = Export(self.api.connection(run), self._job(run), _LOGGER)
+        for number, page in enumerate(export.pages(), start=1):
+            records, state = run.written if number == run.killed else (True, True)
             if records:
                 self._exported += [item["id"] for item in page.page.items]
                 self._delivered.update(self._exported)
             if records and state and page.state is not None:
                 self._state = dict(page.state)
-            if page.number == run.killed:
+            if number == run.killed:
                 return False
             end = page.end
         return end in {CAUGHT_UP, END_DATE, NOTHING_YET}

@@ -100,7 +100,7 @@ def test_once_a_run(sandbox: Sandbox, tap: Tap) -> None:
     output = tap(sandbox.config(page_size=50))
     assert output.code == 1
     assert resumed_by_time(output) == 1
-    assert "events: 400 Bad Request" in output.last_line
+    assert "events: The API no longer accepts the cursor: 400 Bad Request" in output.last_line
     assert "The request continued from a cursor, which may be what is rejected" in (
         output.last_line
     )
