@@ -6,7 +6,6 @@ import abc
 import random
 import ssl
 import threading
-from dataclasses import replace
 from http import HTTPStatus
 from io import BytesIO
 from queue import Empty, SimpleQueue
@@ -195,7 +194,7 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
             if response.status_code < HTTPStatus.OK:
                 self.close()  # the real answer would be taken for that to the next request
             errors.check(response, self.longest_wait)
-            return replace(self._page(response), received=exchange.received)
+            return self._page(response, exchange.received)
 
         retrying = backoff.on_exception(
             backoff.runtime,
@@ -247,7 +246,7 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
     def _describe(self, error: Exception) -> str:
         return errors.describe(error, errors.host(self.url_base))
 
-    def _page(self, response: requests.Response) -> Page:
+    def _page(self, response: requests.Response, received: int) -> Page:
         """Decode a response.
 
         Raises:
@@ -256,7 +255,8 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
             RecursionError: If it is nested too deeply.
         """
         try:
-            return decode_page(response.content, replace_nul=self.config["replace_nul_characters"])
+            replace_nul = self.config["replace_nul_characters"]
+            return decode_page(response.content, replace_nul=replace_nul, received=received)
         except TypeError as error:
             reason = f"The response is not a page of records: {printable(error)}"
             raise errors.fatal_error(response, reason) from error

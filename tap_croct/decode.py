@@ -6,7 +6,7 @@ import codecs
 import email.utils
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
@@ -52,12 +52,13 @@ class Page:
     received: int = 0
 
 
-def decode_page(body: bytes, *, replace_nul: bool = False) -> Page:
+def decode_page(body: bytes, *, replace_nul: bool = False, received: int = 0) -> Page:
     """Decode a response.
 
     Args:
         body: The body as it came.
         replace_nul: Whether to replace NUL characters with U+FFFD, in names and values.
+        received: When it was received, in milliseconds since the epoch.
 
     Raises:
         ValueError: If it is not valid JSON.
@@ -65,14 +66,13 @@ def decode_page(body: bytes, *, replace_nul: bool = False) -> Page:
         RecursionError: If it is nested deeper than any decoder follows (some 1,000 levels).
     """
     body = body.removeprefix(codecs.BOM_UTF8)
-    page = _page(body)
-    if replace_nul and b"\\u0000" in body:
-        clean = _page(_replaced(_NUL, body))
-        return Page(clean.items, page.next_cursor, clean.metadata, clean.repairs)
+    page = _page(body, received)
+    if replace_nul and b"\\u0000" in body:  # the cursor goes back to the API as it came
+        return replace(_page(_replaced(_NUL, body), received), next_cursor=page.next_cursor)
     return page
 
 
-def _page(body: bytes) -> Page:
+def _page(body: bytes, received: int) -> Page:
     repairs: set[str] = set()
     try:
         document = _decode(body)
@@ -90,7 +90,7 @@ def _page(body: bytes) -> Page:
     if not isinstance(cursor, str | None):
         message = f"its `nextCursor` is not text, but {json.dumps(cursor, default=str)}"
         raise TypeError(message)
-    return Page(items, cursor, document.get("metadata"), tuple(sorted(repairs)))
+    return Page(items, cursor, document.get("metadata"), tuple(sorted(repairs)), received)
 
 
 def _repaired(body: bytes, repairs: set[str]) -> Any:

@@ -130,11 +130,9 @@ def check(response: requests.Response, longest_wait: float) -> None:
     status = response.status_code
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         return
-    if status < HTTPStatus.OK:  # the real answer follows it
-        raise RetriableError(problem(response))
     from_api = not problem_details(response.content).keys().isdisjoint(("title", "type"))
-    gateway = status >= HTTPStatus.BAD_REQUEST and not from_api
-    if not gateway and status not in {408, 429} and status < HTTPStatus.INTERNAL_SERVER_ERROR:
+    fatal = status < HTTPStatus.BAD_REQUEST or (from_api and status not in {408, 429})
+    if HTTPStatus.OK <= status < HTTPStatus.INTERNAL_SERVER_ERROR and fatal:
         raise fatal_error(response)
     wait = retry_after(response.headers)
     if wait is None or wait <= longest_wait:

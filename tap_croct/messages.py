@@ -64,7 +64,7 @@ class MessageWriter(MsgSpecWriter):
     @override
     def write_message(self, message: Message) -> None:
         """Write one message."""
-        self._write(bytes(self.format_message(message)))
+        self.write_lines(bytes(self.format_message(message)))
 
     def write_records(
         self,
@@ -94,15 +94,7 @@ class MessageWriter(MsgSpecWriter):
         ]
         for message in messages if version is not None else ():
             message["version"] = version
-        self._write(encoder.encode_lines(messages))
-
-    def write_text(self, text: str) -> None:
-        """Write lines that are not messages.
-
-        Args:
-            text: Whole lines.
-        """
-        self._write(text.encode())
+        self.write_lines(encoder.encode_lines(messages))
 
     @contextlib.contextmanager
     def handling_signals(self) -> Iterator[None]:
@@ -127,7 +119,16 @@ class MessageWriter(MsgSpecWriter):
         else:
             raise SystemExit(128 + signum)
 
-    def _write(self, lines: bytes) -> None:
+    def write_lines(self, lines: bytes) -> None:
+        """Write lines, messages or not.
+
+        Args:
+            lines: Whole lines.
+
+        Raises:
+            OutputError: If standard output cannot be written.
+            SystemExit: If a signal arrived; whole lines are written.
+        """
         output = _unbuffered_stdout()
         view = memoryview(lines)
         position, end = 0, len(lines)

@@ -41,14 +41,12 @@ def ensure_keys(records: Iterable[Record], name: str) -> bool:
     Returns:
         Whether there were any: their key was missing, null or empty.
     """
-    keys = [record.get(name) for record in records]
-    if None not in keys and "" not in keys:
-        return False
-    for record in [record for record in records if record.get(name) in (None, "")]:
+    missing = [r for r in records if not r.get(name) and r.get(name) in (None, "")]
+    for record in missing:
         record.pop(name, None)
         content = _CANONICAL.encode(record).decode()
         record[name] = str(uuid.uuid5(_NAMESPACE, content))
-    return True
+    return bool(missing)
 
 
 def move_undeclared(records: Collection[Record], declared: AbstractSet[str]) -> set[str]:

@@ -188,7 +188,7 @@ class TapCroct(Tap):
     def run_discovery(self) -> str:
         """Write the catalog to standard output, and return it."""
         text = self.catalog_json_text
-        self.message_writer.write_text(f"{text}\n")
+        self.message_writer.write_lines(f"{text}\n".encode())
         return text
 
     def log_summary(self) -> None:
