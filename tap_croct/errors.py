@@ -136,7 +136,8 @@ def check(response: requests.Response, longest_wait: float) -> None:
         raise fatal_error(response)
     wait = retry_after(response.headers)
     if wait is None or wait <= longest_wait:
-        raise RetriableError(problem(response), wait)
+        advice = _ADVICE.get(status)  # what to do if it was the API after all
+        raise RetriableError(". ".join(filter(None, [problem(response), advice])), wait)
     asked = f"The API asks to wait {wait:,.0f} s, more than {longest_wait} s: run again later"
     message = f"{problem(response)}. {asked}"
     raise ApiError(message, status)

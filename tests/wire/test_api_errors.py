@@ -50,6 +50,19 @@ def test_what_to_do(
     assert "\x1b" not in output.stderr
 
 
+@pytest.mark.parametrize(("status", "advice"), [(401, "Check `api_key`"), (402, BILLING)])
+@pytest.mark.parametrize("body", [b"", b"<html>", b"{}"])
+def test_what_to_do_after_the_retries(
+    sandbox: Sandbox, tap: Tap, status: int, advice: str, body: bytes
+) -> None:
+    """A gateway may have answered, so it is tried again; the key may be wrong all the same."""
+    sandbox.faults = [Fault(status=status, body=body, times=2)]
+    output = tap(sandbox.config(max_retries=1))
+    assert output.code == 1
+    assert f"{advice} (after 1 retry)" in output.last_line
+    assert tap(sandbox.config()).code == 0
+
+
 @pytest.mark.parametrize(
     ("kind", "says"),
     [
