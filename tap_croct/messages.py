@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import importlib.util
 import re
 import select
 import signal
@@ -13,9 +14,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 from uuid import uuid4
 
+import fsspec
+from fsspec.utils import get_protocol
 from singer_sdk.batch import Batcher
 from singer_sdk.contrib.msgspec import MsgSpecWriter, decoder, encoder
-from singer_sdk.helpers._batch import StorageTarget  # the SDK has no public name for it
 from typing_extensions import override
 
 from tap_croct import SIGNALS
@@ -271,6 +273,10 @@ def wrong_batches(batches: Mapping[str, Any] | None) -> Iterator[str]:
     if size is not None and (type(size) is not int or size < 1):
         yield "batch_config.batch_size: must be an integer of at least 1"
     try:
-        StorageTarget(str((batches.get("storage") or {}).get("root") or ".")).get_url("file")
+        for part in ((batches.get("storage") or {}).get("root") or ".").split("::"):
+            fsspec.get_filesystem_class(get_protocol(part))
     except (ValueError, ImportError) as error:  # a scheme that nothing knows, or no package for it
         yield f"batch_config.storage.root: cannot be written to: {printable(error)}"
+    is_parquet = (batches.get("encoding") or {}).get("format") == "parquet"
+    if is_parquet and importlib.util.find_spec("pyarrow") is None:
+        yield "batch_config.encoding.format: `parquet` needs pyarrow: install it beside the tap"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
@@ -187,9 +188,23 @@ def test_a_prefix_with_a_folder(
         assert len(file.readlines()) == len(expected_records(sandbox.world, "users"))
 
 
-@pytest.mark.parametrize("root", ["s4://bucket/x", "nothing://x", "S3://bucket"])
+WITHOUT_PACKAGE = ["gs://bucket", "abfs://x", "sftp://host/x", "simplecache::gs://bucket"]
+
+
+@pytest.mark.parametrize("root", ["s4://bucket/x", "nothing://x", "S3://bucket", *WITHOUT_PACKAGE])
 def test_an_unknown_storage(sandbox: Sandbox, tap: Tap, root: str) -> None:
     output = tap(sandbox.config(**batches(root)))
     assert output.code == 1
     assert "batch_config.storage.root: cannot be written to" in output.last_line
+    assert not sandbox.requests
+
+
+def test_parquet_without_its_package(
+    sandbox: Sandbox, tap: Tap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    config = sandbox.config(**batches("files"))
+    config["batch_config"]["encoding"]["format"] = "parquet"
+    output = tap(config)
+    assert "batch_config.encoding.format: `parquet` needs pyarrow" in output.last_line
     assert not sandbox.requests
