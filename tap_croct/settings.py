@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from jsonschema import FormatChecker
 from singer_sdk import typing as th
+from singer_sdk.mapper import NULL_STRING
 from singer_sdk.plugin_base import JSONSchemaValidator
 
 from tap_croct import stream_maps, times
@@ -140,6 +141,45 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
 ).to_dict()
 """The tap's own settings as a JSON schema."""
 
+_NULL = f'"{NULL_STRING}"'
+_IS_NULL = rf"^{NULL_STRING}\Z"
+_KEYS = f"a list of properties, or {_NULL}"
+_STREAM_MAPS: dict[str, Any] = {
+    "properties": {
+        "__else__": {"type": ["string", "null"], "pattern": _IS_NULL, "title": _NULL},
+    },
+    "additionalProperties": {
+        "type": ["object", "string", "null"],
+        "pattern": _IS_NULL,
+        "title": f"an object of properties and their expressions, or {_NULL}",
+        "properties": {
+            "__else__": {"type": ["string", "null"], "pattern": _IS_NULL, "title": _NULL},
+            "__key_properties__": {
+                "type": ["array", "string", "null"],
+                "pattern": _IS_NULL,
+                "items": {"type": "string", "title": _KEYS},
+                "title": _KEYS,
+            },
+        },
+        "patternProperties": {
+            "^__(alias|filter|source)__$": {
+                "type": ["string", "null"],
+                "pattern": r"\S",
+                "title": "a string",
+            },
+        },
+        "additionalProperties": {
+            "type": ["string", "null"],
+            "pattern": r"\S",
+            "title": f"an expression (a string) or {_NULL}",
+        },
+    },
+}
+"""The shape of stream maps; titles say what each part may be.
+
+Not left to the SDK's schema, which crashes on a wrong `__else__`.
+"""
+
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _HEADER_VALUE = "a non-empty string of printable ASCII characters, without spaces around it"
 _DATE = "a date or date-time such as 2026-01-31 or 2026-01-31T08:00:00Z"
@@ -213,8 +253,7 @@ def validate(config: dict[str, Any], schema: dict[str, Any]) -> list[str]:
         A line for each mistake, which names the setting and what it may be. Values are not
         quoted, except for misspelt event types: one of them may be the key.
     """
-    # Not left to the JSON schema: the SDK's crashes on a wrong `__else__`.
-    if mistakes := list(stream_maps.wrong_shapes(config.get("stream_maps"))):
+    if mistakes := list(dict.fromkeys(_wrong_maps(config.get("stream_maps")))):
         return mistakes
     if isinstance(maps := config.get("stream_maps"), dict):
         config["stream_maps"] = stream_maps.normalized(maps)
@@ -251,6 +290,13 @@ def warnings(config: Mapping[str, Any]) -> Iterator[str]:
         yield "api_key: stands in quotes, which are sent with it (`docker --env-file` keeps them)"
     elif not _UUID4.fullmatch(key.lower()):
         yield "api_key: is not a version 4 UUID, as all keys of Croct are"
+
+
+def _wrong_maps(maps: object) -> Iterator[str]:
+    errors = JSONSchemaValidator(_STREAM_MAPS).iter_errors(maps)
+    for error in sorted(errors, key=lambda error: [str(p) for p in error.path]):
+        parts = [printable(part, NAME_LIMIT) for part in [*error.path][:2]]
+        yield f"{': '.join(['stream_maps', *parts])}: must be {error.schema['title']}"
 
 
 def _mistake(error: ValidationError) -> str:

@@ -5,65 +5,54 @@ from __future__ import annotations
 import ast
 import copy
 import fnmatch
+import importlib.util
 import json
 import logging
 import re
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from singer_sdk.mapper import (
-    MAPPER_ALIAS_OPTION,
-    MAPPER_ELSE_OPTION,
-    MAPPER_FILTER_OPTION,
-    MAPPER_KEY_PROPERTIES_OPTION,
-    MAPPER_SOURCE_OPTION,
-    NULL_STRING,
-    PluginMapper,
-    RemoveRecordTransform,
-)
+from singer_sdk.mapper import NULL_STRING, PluginMapper, RemoveRecordTransform
 from singer_sdk.singerlib import Catalog
 
 from tap_croct.errors import InputError
 from tap_croct.logs import MISSPELT, NAME_LIMIT, guess, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
-_OPTIONS = (
-    MAPPER_ALIAS_OPTION,
-    MAPPER_ELSE_OPTION,
-    MAPPER_FILTER_OPTION,
-    MAPPER_KEY_PROPERTIES_OPTION,
-    MAPPER_SOURCE_OPTION,
-)
+_OPTIONS = ("__alias__", "__else__", "__filter__", "__key_properties__", "__source__")
 _NULLS = (None, NULL_STRING)
-_EXPRESSION = f'an expression (a string) or "{NULL_STRING}"'
-_MAP = f'an object of properties and their expressions, or "{NULL_STRING}"'
-_STREAM_NAME = re.compile(r"[\w.-]+")
+_STREAM_NAME = re.compile(r"[\w.-]+( [\w.-]+)*")
 _LOGGER = logging.getLogger(__name__)
 
 
-def register(catalog: Catalog, config: Mapping[str, Any], logger: logging.Logger) -> PluginMapper:
-    """Return the SDK's mapper, with the stream maps of the selected streams.
+def register(
+    catalog: Catalog,
+    config: Mapping[str, Any],
+    properties: Mapping[str, Collection[str]],
+    logger: logging.Logger,
+) -> PluginMapper:
+    """Check all stream maps, and return the SDK's mapper with those of the selected streams.
 
     Args:
         catalog: The catalog.
-        config: The settings of the tap.
-        logger: For the SDK's own lines.
+        config: The settings of the tap, valid by their JSON schema.
+        properties: Those of each stream, as they are before flattening.
+        logger: For what is probably a mistake, and the SDK's own lines.
 
     Raises:
-        InputError: If flattening cuts the names of two columns to the same one, or two streams
-            end in one.
+        InputError: If a map names what does not exist or cannot be meant, flattening cuts the
+            names of two columns to the same one, or two streams end in one.
     """
+    if mistakes := [*_Check(config, properties, logger).mistakes()]:
+        raise InputError(*mistakes)
     # A copy: the mapper removes `__else__` from what it is given.
     mapper = PluginMapper(copy.deepcopy(dict(config)), logger)
-    selected = Catalog(
-        (n, entry)
-        for n, entry in catalog.items()
-        if entry.metadata.resolve_selection().get((), True)
-    )
+    selected = {n: e for n, e in catalog.items() if e.metadata.resolve_selection()[()]}
     try:
-        mapper.register_raw_streams_from_catalog(selected)
+        mapper.register_raw_streams_from_catalog(Catalog(selected))
     except ValueError as error:
         message = (
             f"{printable(error)}. If `flattening_max_key_length` cuts the names of two columns to "
@@ -86,40 +75,6 @@ def register(catalog: Catalog, config: Mapping[str, Any], logger: logging.Logger
     return mapper
 
 
-def wrong_shapes(stream_maps: object) -> Iterator[str]:
-    """Yield a line for each part of stream maps that has the wrong type.
-
-    Args:
-        stream_maps: The setting, whatever it is.
-    """
-    if not isinstance(stream_maps, dict):
-        return  # another type is the JSON schema's to report
-    for name, definition in stream_maps.items():
-        where = f"stream_maps: {printable(name, NAME_LIMIT)}"
-        if definition in _NULLS:
-            continue
-        if name == MAPPER_ELSE_OPTION:
-            yield f'{where}: must be "{NULL_STRING}"'
-        elif isinstance(definition, dict):
-            yield from _wrong_properties(where, definition)
-        else:
-            yield f"{where}: must be {_MAP}"
-
-
-def _wrong_properties(where: str, definition: Mapping[str, object]) -> Iterator[str]:
-    for name, value in definition.items():
-        here = f"{where}: {printable(name, NAME_LIMIT)}"
-        if value in _NULLS:
-            continue
-        if name == MAPPER_ELSE_OPTION:
-            yield f'{here}: must be "{NULL_STRING}"'
-        elif name == MAPPER_KEY_PROPERTIES_OPTION:
-            if not isinstance(value, list) or not all(isinstance(key, str) for key in value):
-                yield f'{here}: must be a list of properties, or "{NULL_STRING}"'
-        elif not isinstance(value, str) or not value.strip():
-            yield f"{here}: must be {'a string' if name.startswith('__') else _EXPRESSION}"
-
-
 def normalized(stream_maps: Mapping[str, Any]) -> dict[str, Any]:
     """Write what is equivalent in the one way that the SDK takes as it is meant.
 
@@ -136,15 +91,15 @@ def normalized(stream_maps: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _normalized(definition: Mapping[str, Any]) -> dict[str, Any]:
-    kept, removed = {}, {}
-    for name, value in definition.items():
-        if name == MAPPER_KEY_PROPERTIES_OPTION:
-            kept[name] = [] if value in _NULLS else value
+    result = {}
+    for name, value in sorted(definition.items(), key=lambda item: item[1] in _NULLS):
+        if name == "__key_properties__":
+            result[name] = [] if value in _NULLS else value
         elif value not in _NULLS:
-            kept[name] = value.strip()
-        elif name not in (MAPPER_ALIAS_OPTION, MAPPER_FILTER_OPTION, MAPPER_SOURCE_OPTION):
-            removed[name] = value
-    return kept | removed
+            result[name] = value.strip()
+        elif name not in ("__alias__", "__filter__", "__source__"):
+            result[name] = value
+    return result
 
 
 def dropped_nulls(stream_maps: Mapping[str, Any], variable: str) -> Iterator[str]:
@@ -160,139 +115,134 @@ def dropped_nulls(stream_maps: Mapping[str, Any], variable: str) -> Iterator[str
         shown = json.loads(variable)
     except (ValueError, RecursionError):
         return
+    arrived = {
+        f"{stream}.{name}"
+        for stream, definition in stream_maps.items()
+        if isinstance(definition, dict)
+        for name, value in definition.items()
+        if value in (*_NULLS, [])
+    }
     for path, value in shown.items() if isinstance(shown, dict) else ():
-        parts = path.split(".")
-        splits = [(".".join(parts[:n]), ".".join(parts[n:])) for n in range(1, len(parts))]
-        arrived = any(
-            isinstance(stream_maps.get(stream), dict) and stream_maps[stream].get(name, 0) in _NULLS
-            for stream, name in splits
-        )
-        if value is None and splits and not arrived:
+        if value is None and "." in path and path not in arrived:
             yield (
                 f"stream_maps: {printable(path, NAME_LIMIT)}: Meltano drops nulls inside of a "
                 f'stream\'s map, so this one would have no effect. Write "{NULL_STRING}" instead'
             )
 
 
-class StreamMapCheck:
+@dataclass
+class _Check:
     """The check of the stream maps of a configuration."""
 
-    def __init__(self, config: Mapping[str, Any], streams: Mapping[str, Iterable[str]]) -> None:
-        """Check all stream maps.
+    config: Mapping[str, Any]
+    streams: Mapping[str, Collection[str]]
+    logger: logging.Logger
 
-        Args:
-            config: The settings of the tap, valid by their JSON schema.
-            streams: The properties of each stream, as they are before flattening.
-        """
-        self._separator = config.get("flattening_separator") or "__"
-        self._streams = streams
-        self._maps = {n: d for n, d in config["stream_maps"].items() if n != MAPPER_ELSE_OPTION}
-        self.mistakes: list[str] = []
-        """A line for each thing that does not exist or cannot be meant."""
+    def mistakes(self) -> Iterator[str]:
+        """Yield a line for each thing that does not exist or cannot be meant."""
+        maps = {n: d for n, d in (self.config.get("stream_maps") or {}).items() if n != "__else__"}
+        for name, definition in maps.items():
+            yield from self._wrong_map(name, definition)
+        for stream in self.streams:
+            names = [
+                printable(name, NAME_LIMIT)
+                for name, definition in maps.items()
+                if fnmatch.fnmatch(stream, name) and "__source__" not in (definition or ())
+            ]
+            if len(names) > 1:
+                yield (
+                    f"stream_maps: {' and '.join(names)}: all are maps of {stream}, and only one "
+                    f"would count. Put them together, or make a second stream of {stream} with a "
+                    f'map of another name and "__source__": "{stream}"'
+                )
 
-        self.warnings: list[str] = []
-        """A line for each map and added column that is probably a mistake."""
-        for name, definition in self._maps.items():
-            self._check(name, definition)
-
-    def _check(self, name: str, definition: Any) -> None:
+    def _wrong_map(self, name: str, definition: Any) -> Iterator[str]:
         where = f"stream_maps: {printable(name, NAME_LIMIT)}"
         options = definition if isinstance(definition, dict) else {}
-        source = options.get(MAPPER_SOURCE_OPTION, name)
-        streams = (
-            {source} if source in self._streams else set(fnmatch.filter(self._streams, source))
-        )
+        source = options.get("__source__", name)
+        streams = fnmatch.filter(self.streams, source)
         if not streams:
-            text = f'unknown stream "{printable(source, NAME_LIMIT)}"{guess(source, self._streams)}'
-            self.mistakes.append(f"{where}: {text}")
+            unknown = printable(source, NAME_LIMIT)
+            yield f'{where}: unknown stream "{unknown}"{guess(source, self.streams)}'
             return
         if definition == {}:
-            self.warnings.append(
+            self._warn(
                 f"{where}: is an empty map. If it had nulls: Meltano drops them inside of a "
                 f'stream\'s map. Write "{NULL_STRING}" instead'
             )
-        self._check_properties(where, options, streams)
-        self._check_alias(where, options, streams)
-        if MAPPER_SOURCE_OPTION not in options:
-            self._check_only_one(where, name, streams)
-        elif name in self._streams.keys() - streams:
-            text = "is the name of another stream: give the map a name of its own"
-            self.mistakes.append(f"{where}: {text}")
-
-    def _check_only_one(self, where: str, name: str, streams: set[str]) -> None:
-        for other, definition in self._maps.items():
-            if other == name:
-                return
-            has_source = isinstance(definition, dict) and MAPPER_SOURCE_OPTION in definition
-            both = streams.intersection(fnmatch.filter(self._streams, other))
-            if both and not has_source:
-                stream = min(both)
-                self.mistakes.append(
-                    f"{where}: {stream} has another map, {printable(other, NAME_LIMIT)}, and only "
-                    f"one would count. Put them together, or make a second stream of {stream} with "
-                    f'a map of another name and "{MAPPER_SOURCE_OPTION}": "{stream}"'
-                )
-
-    def _check_alias(self, where: str, options: Mapping[str, Any], streams: set[str]) -> None:
-        alias = options.get(MAPPER_ALIAS_OPTION)
-        if alias is None:
-            return
-        where = f"{where}: {MAPPER_ALIAS_OPTION}"
-        if MAPPER_SOURCE_OPTION in options:
-            self.mistakes.append(
-                f"{where}: does not go with {MAPPER_SOURCE_OPTION}: "
-                "the name of the map is the name of the stream that it makes"
+        properties = {name for stream in streams for name in self.streams[stream]}
+        for key, value in options.items():
+            yield from self._wrong_key(
+                f"{where}: {printable(key, NAME_LIMIT)}", key, value, properties
             )
-        names = [_evaluated(alias, stream) for stream in streams]
+        names = [name] if "__source__" in options else []
+        if "__alias__" in options:
+            where = f"{where}: __alias__"
+            if names:
+                yield (
+                    f"{where}: does not go with __source__: "
+                    "the name of the map is the name of the stream that it makes"
+                )
+            names = [_evaluated(options["__alias__"], stream) for stream in streams]
         if not all(isinstance(name, str) and _STREAM_NAME.fullmatch(name) for name in names):
-            self.mistakes.append(
-                f"{where}: must yield a stream name: letters, digits, `_`, "
-                "`-` and `.`; as an expression, text stands in quotes of its own, such as "
+            yield (
+                f"{where}: must yield a stream name: letters, digits, `_`, `-`, `.`, and spaces "
+                "between them; as an expression, text stands in quotes of its own, such as "
                 "\"'croct_users'\""
             )
 
-    def _check_properties(
-        self, where: str, definition: Mapping[str, Any], streams: set[str]
-    ) -> None:
-        properties = {name for stream in streams for name in self._streams[stream]}
-        for name, value in definition.items():
-            here = f"{where}: {printable(name, NAME_LIMIT)}"
-            if name in _OPTIONS:
-                if name == MAPPER_FILTER_OPTION:
-                    self._check_expression(here, value)
-            elif name.startswith("__") and (option := guess(name, _OPTIONS, MISSPELT)):
-                self.mistakes.append(f"{here}: unknown option{option}")
-            elif value in _NULLS:
-                if name not in properties:
-                    self.mistakes.append(f"{here}: {self._no_property(name, properties)}")
-            elif value.lower() == "null":  # as `meltano config set` makes it
-                self.mistakes.append(f'{here}: to remove a property, write "{NULL_STRING}"')
+    def _wrong_key(self, here: str, name: str, value: Any, known: Collection[str]) -> Iterator[str]:
+        if name in _OPTIONS:
+            if name == "__filter__":
+                yield from self._wrong_expression(here, value)
+        elif name.startswith("__") and (option := guess(name, _OPTIONS, MISSPELT)):
+            yield f"{here}: unknown option{option}"
+        elif value in _NULLS:
+            separators = (".", self.config.get("flattening_separator") or "__")
+            if {name.partition(separator)[0] for separator in separators}.intersection(known):
+                if name not in known:
+                    yield (
+                        f"{here}: stream maps remove whole properties only, before flattening: to "
+                        "remove a nested one, deselect it in the catalog"
+                    )
             else:
-                if name not in properties and (similar := guess(name, properties, MISSPELT)):
-                    self.warnings.append(f"{here}: this adds a column{similar}")
-                self._check_expression(here, value)
+                yield f"{here}: cannot remove an unknown property{guess(name, known)}"
+        elif value.lower() == "null":  # as `meltano config set` makes it
+            yield f'{here}: to remove a property, write "{NULL_STRING}"'
+        else:
+            if name not in known and (similar := guess(name, known, MISSPELT)):
+                self._warn(f"{here}: this adds a column{similar}")
+            yield from self._wrong_expression(here, value)
 
-    def _no_property(self, name: str, properties: set[str]) -> str:
-        for separator in (".", self._separator):
-            if separator in name and name.partition(separator)[0] in properties:
-                return (
-                    "stream maps remove whole properties only, before flattening: to remove a "
-                    "nested one, deselect it in the catalog"
-                )
-        return f"cannot remove an unknown property{guess(name, properties)}"
-
-    def _check_expression(self, where: str, text: str) -> None:
+    def _wrong_expression(self, here: str, text: str) -> Iterator[str]:
         try:
-            ast.parse(text, mode="eval")
+            nodes = [*ast.walk(ast.parse(text, mode="eval"))]
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             reason = printable(getattr(error, "msg", None) or error)
-            quoted = printable(text, NAME_LIMIT)
-            self.mistakes.append(f"{where}: `{quoted}` is not an expression: {reason}")
+            yield f"{here}: `{printable(text, NAME_LIMIT)}` is not an expression: {reason}"
+            return
+        compared = {node.left for node in nodes if isinstance(node, ast.Compare)}
+        known = {
+            node.value for node in compared if isinstance(node, ast.Constant)
+        }  # `'x' in config`
+        known.update(self.config.get("stream_map_config") or (), dir(dict))
+        for node in nodes:
+            match node:
+                case ast.Subscript(ast.Name("config"), ast.Constant(key)) | ast.Attribute(
+                    ast.Name("config"), key
+                ) if key not in known:
+                    what = f"`config[{key!r}]` is not set: add it to `stream_map_config`"
+                    yield f"{here}: {printable(what)}"
+                case ast.Name("fake") if importlib.util.find_spec("faker") is None:
+                    yield f"{here}: `fake` needs a package: install `tap-croct[faker]`"
+
+    def _warn(self, text: str) -> None:
+        self.logger.warning(text)
 
 
 def _evaluated(alias: str, stream: str) -> Any:
     """Return what an alias yields, as the SDK evaluates it; None if it fails."""
-    mapper = PluginMapper({"stream_maps": {stream: {MAPPER_ALIAS_OPTION: alias}}}, _LOGGER)
+    mapper = PluginMapper({"stream_maps": {stream: {"__alias__": alias}}}, _LOGGER)
     try:
         mapper.register_raw_stream_schema(stream, {"properties": {}}, None)
     except Exception:  # noqa: BLE001 - an expression can raise anything

@@ -81,8 +81,8 @@ class TapCroct(Tap):
         checked, mistakes = _checked(given, testing=testing)
         if mistakes and validate_config:
             raise InputError(*mistakes)
-        if isinstance(kwargs.get("catalog"), dict):
-            kwargs["catalog"] = catalog.checked(kwargs["catalog"], STREAMS)
+        if kwargs.get("catalog") is not None:
+            kwargs["catalog"] = catalog.checked(kwargs["catalog"], STREAMS, self.logger)
         if isinstance(kwargs.get("state"), dict):
             kwargs["state"] = checked_state(kwargs["state"], STREAMS, self.logger)
         writer = kwargs.setdefault("message_writer", MessageWriter())
@@ -101,15 +101,8 @@ class TapCroct(Tap):
         Raises:
             InputError: If a stream map cannot be meant, or nothing is selected.
         """
-        if self.input_catalog is not None:
-            catalog.complete(self.input_catalog, STREAMS, self.logger)
-        if self.config.get("stream_maps"):
-            check = stream_maps.StreamMapCheck(self.config, _properties(self.catalog))
-            if check.mistakes:
-                raise InputError(*check.mistakes)
-            for line in check.warnings:
-                self.logger.warning(line)
-        self.mapper = stream_maps.register(self.catalog, self.config, self.logger)
+        properties = _properties(self.catalog)
+        self.mapper = stream_maps.register(self.catalog, self.config, properties, self.logger)
         for stream in self.selected_streams():
             if all(isinstance(m, RemoveRecordTransform) for m in stream.stream_maps):
                 self.logger.info("%s: all of its stream maps drop it: not exported", stream.name)

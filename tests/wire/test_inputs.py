@@ -57,7 +57,7 @@ BAD_CATALOGS: list[tuple[str, list[Any]]] = [
                 ("metadata", 5),
                 ("metadata", [{}]),
                 ("key_properties", "id"),
-                ("key_properties", [5]),
+                ("key_properties", [[]]),
                 ("schema", 5),
             ]
         ],
@@ -208,7 +208,7 @@ def test_other_keys_on_purpose(
     output = tap(sandbox.config(), catalog=catalog)
     if keys == ["eventId"]:
         assert output.code == 1
-        assert "gives events the key `eventId`, which is not a property" in output.last_line
+        assert "`eventId` is one of the keys, and not a property" in output.last_line
         assert sandbox.requests == []
     else:
         assert output.code == 0, output.stderr

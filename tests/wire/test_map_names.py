@@ -17,25 +17,27 @@ if TYPE_CHECKING:
     from dev.sandbox import Sandbox
     from tests.support.fixtures import Tap
 
-OTHER = "is the name of another stream"
 ALIAS = "__alias__: must yield a stream name"
 ONE_STREAM = "end in one stream"
 
 WRONG: list[tuple[dict[str, Any], str]] = [
     *[({"users": {"__alias__": alias}}, f"users: {ALIAS}") for alias in (
-        "1042", "2026-11", "None", "True", "croct users", "''", "'croct users'", "[1]", "x(", "1.5",
+        "1042", "2026-11", "None", "True", "croct users", "''", "' croct'", "[1]", "x(", "1.5",
         "'a\\nb'", "'a/b'", "__stream_name__ + 1",
     )],
+    *[({name: {"__source__": "users"}}, "must yield a stream name") for name in (
+        "", " ", "a\nb", "users ", "a/b", "\u2028",
+    )],
     ({"people": {"__source__": "users", "__alias__": "email"}}, "__alias__: does not go with"),
-    ({"sessions": {"__source__": "users"}}, f"sessions: {OTHER}"),
+    ({"sessions": {"__source__": "users"}}, f'{ONE_STREAM}, "sessions"'),
     ({"a": {"__source__": "user?"}, "users": {"__alias__": "a"}}, ONE_STREAM),
     ({"users": {"__alias__": "events"}}, f'{ONE_STREAM}, "events"'),
     ({"users": {"__alias__": "'x'"}, "events": {"__alias__": "'x'"}}, f'{ONE_STREAM}, "x"'),
     ({"*": {"__alias__": "'all'"}}, f'{ONE_STREAM}, "all"'),
     ({"x": {"__source__": "*s"}}, f'{ONE_STREAM}, "x"'),
-    ({"users": {"email": "__NULL__"}, "*": {"phone": "__NULL__"}}, "users has another map, users"),
-    ({"*": {}, "users": {"email": "__NULL__"}}, "users: users has another map, *"),
-    ({"user*": "__NULL__", "users": {}}, "users has another map, user*"),
+    ({"users": {"email": "__NULL__"}, "*": {"phone": "__NULL__"}}, "users and *: all are maps of users"),
+    ({"*": {}, "users": {"email": "__NULL__"}}, "* and users: all are maps of users"),
+    ({"user*": "__NULL__", "users": {}}, "user* and users: all are maps of users"),
     ({"users": {"__key_properties__": ["nope"]}}, "'nope' was not detected in schema"),
     ({"users": {"__key_properties__": ["email"], "email": "__NULL__"}}, "email"),
     ({"users": {"__key_properties__": "userId"}}, "__key_properties__: must be a list"),

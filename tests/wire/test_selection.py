@@ -83,6 +83,17 @@ WORKS: list[tuple[str, Change]] = [
     ("email", without_metadata(in_schema(*EMAIL))),
     ("email", in_schema(*EMAIL, value="unsupported", key="inclusion")),
     ("email", lambda users: beside_metadata(users, EMAIL).update(selected=False)),
+    ("email", lambda users: item(users, EMAIL).update(inclusion="automatic", selected=False)),
+    (
+        "email",
+        lambda users: (selects(EMAIL, "automatic", "inclusion")(users), in_schema(*EMAIL)(users)),
+    ),
+    (
+        "email",
+        lambda users: beside_metadata(users, EMAIL).update(
+            breadcrumb="properties.email", selected="false"
+        ),
+    ),
     (
         "email",
         lambda users: users["schema"]["properties"].update(
@@ -142,12 +153,28 @@ def test_children_of_a_deselected_parent(sandbox: Sandbox, tap: Tap, parent: boo
     assert all(("address" in record) is parent for record in output.records("users"))
 
 
+def as_a_key(deselect: Change) -> Change:
+    return lambda users: (users.update(key_properties=["userId", "email"]), deselect(users))
+
+
+NO_KEY = "`email` is one of the keys, and not a property that is selected"
 MISTAKES: list[tuple[Change, str]] = [
+    (as_a_key(selects(EMAIL)), NO_KEY),
+    (as_a_key(selects(EMAIL, "unsupported", "inclusion")), NO_KEY),
+    (as_a_key(in_schema(*EMAIL)), NO_KEY),
+    (
+        lambda users: (
+            users.pop("key_properties"),
+            item(users, []).update({"table-key-properties": ["email"]}),
+            selects(EMAIL, "false")(users),
+        ),
+        NO_KEY,
+    ),
     (selects(EMAIL, "no"), '["properties", "email"]: `selected` must be true or false'),
     (selects(EMAIL, 0), "`selected` must be true or false"),
     (selects([], "never", "selected-by-default"), "`selected-by-default` must be true or false"),
-    (selects("properties.email"), 'must be a list such as ["properties", "email"]'),
-    (selects("email"), 'must be a list such as ["properties", "email"]'),
+    (selects("properties.email"), '["properties", "email"]: stands in the metadata twice'),
+    (selects("email"), 'must be written ["properties", "email"]'),
     (selects(["properties", "address", "city"]), f"must be written {json.dumps(CITY)}"),
     (selects(["email"]), 'must be written ["properties", "email"]'),
     (selects(["properties"]), "must be written"),
@@ -165,12 +192,26 @@ MISTAKES: list[tuple[Change, str]] = [
     (lambda users: item(users, EMAIL).update(Selected=False), "Selected in the metadata"),
     (lambda users: item(users, EMAIL).update(is_selected=False), 'did you mean "selected"'),
     (lambda users: item(users, EMAIL).update(deselected=True), 'did you mean "selected"'),
+    *(
+        (lambda users, key=key: item(users, EMAIL).update({key: True}), 'mean "selected" in the')
+        for key in (
+            "excluded",
+            "exclude",
+            "deselect",
+            "is-selected",
+            "unselected",
+            "skip",
+            "ignore",
+        )
+    ),
+    (in_schema(*EMAIL, value=True, key="exclude"), f"{json.dumps(EMAIL)}: exclude in its schema"),
+    (lambda users: users.update(excluded=True), "excluded in its entry is not a key"),
     (lambda users: users.update(Selected=False), "Selected in its entry is not a key"),
     (lambda users: users.update(is_selected=False), "is_selected in its entry is not a key"),
     (in_schema(*EMAIL, key="Selected"), "Selected in its schema"),
     (in_schema(key="is_selected"), "is_selected in its schema at [] is not a key"),
-    (in_schema(*EMAIL, key="selected-by-default"), "is not a key there: write it in the metadata"),
-    (lambda users: users.update({"selected-by-default": False}), "write it in the metadata"),
+    (in_schema(*EMAIL, key="selected-by-default"), "is not a key there; did you mean"),
+    (lambda users: users.update({"selected-by-default": False}), "in the metadata"),
     (lambda users: beside_metadata(users, EMAIL).update(Selected=False), "beside `metadata`"),
     (
         lambda users: (
@@ -184,20 +225,7 @@ MISTAKES: list[tuple[Change, str]] = [
     (selects(["properties", "address__city"]), "there is no property address__city"),
     (selects(["properties", "address.city"]), "there is no property address.city"),
     (selects(EMAIL, "Unsupported", "inclusion"), "`inclusion` must be one of available"),
-    (
-        lambda users: item(users, EMAIL).update(inclusion="automatic", selected=False),
-        "cannot be deselected while its `inclusion` is `automatic`",
-    ),
-    (
-        lambda users: (item(users, EMAIL).update(inclusion="automatic"), in_schema(*EMAIL)(users)),
-        "cannot be deselected while its `inclusion` is `automatic`",
-    ),
-    (
-        lambda users: item(users, EMAIL).update(
-            {"inclusion": "automatic", "selected-by-default": False}
-        ),
-        "cannot be deselected while its `inclusion` is `automatic`",
-    ),
+    (in_schema(*EMAIL, value="excluded", key="inclusion"), "`inclusion` must be one of available"),
     (
         lambda users: users["metadata"].append({"breadcrumb": EMAIL, "metadata": {}}),
         '["properties", "email"]: stands in the metadata twice',

@@ -82,9 +82,9 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
             'stream_maps: __else__: must be "__NULL__"',
             "stream_maps: a: __source__: must be a string",
             "stream_maps: sessions: must be an object of",
-            'stream_maps: users: email: must be an expression (a string) or "__NULL__"',
             'stream_maps: users: __else__: must be "__NULL__"',
             'stream_maps: users: __key_properties__: must be a list of properties, or "__NULL__"',
+            'stream_maps: users: email: must be an expression (a string) or "__NULL__"',
         ],
     ),
     (

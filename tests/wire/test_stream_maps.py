@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,11 @@ RIGHT: list[dict[str, Any]] = [
     {"users": "__NULL__"},
     {"users": {"email": None, "phone": "__NULL__", "__else__": None, "userId": "userId"}},
     {"users": {"email": "md5(config['salt'] + email)", "name": "firstName + ' ' + lastName"}},
+    {
+        "users": {
+            "email": "config.get('pepper', '') + config.salt + (config['x'] if 'x' in config else '')"
+        }
+    },
     {"users": {"email": "self.lower() if self else self"}},
     {"users": {"__alias__": "people", "__filter__": "email is not None", "userId": "userId"}},
     {"users": {"__key_properties__": ["userId", "email"]}},
@@ -61,6 +67,9 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"users": {"email": 5}}, 'must be an expression (a string) or "__NULL__"'),
     ({"users": {"email": ["x"]}}, 'must be an expression (a string) or "__NULL__"'),
     ({"users": {"__filter__": 5}}, "users: __filter__: must be a string"),
+    ({"users": {"email": "md5(config['pepper'] + email)"}}, "add it to `stream_map_config`"),
+    ({"users": {"email": "md5(config.pepper + email)"}}, "`config['pepper']` is not set"),
+    ({"users": {"__filter__": "email in config['list']"}}, "__filter__: `config['list']` is not"),
     ({"users": {"userId": None}}, "Removing key property 'userId' is not permitted"),
 ]
 
@@ -73,6 +82,15 @@ def test_wrong_ones(sandbox: Sandbox, tap: Tap, stream_maps: dict[str, Any], say
     assert "Traceback" not in output.stderr
     assert output.of("RECORD") == []
     assert sandbox.requests == []
+
+
+def test_fake_without_its_package(
+    sandbox: Sandbox, tap: Tap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "faker", None)
+    output = tap(sandbox.config(stream_maps={"users": {"firstName": "fake.first_name()"}}))
+    assert "users: firstName: `fake` needs a package" in output.last_line
+    assert not sandbox.requests
 
 
 def test_every_mistake_has_its_line(sandbox: Sandbox, tap: Tap) -> None:
