@@ -51,28 +51,11 @@ def read_config(path: str) -> dict[str, Any]:
         message = "`--config` is empty: it takes the path of a file, or ENV"
         raise InputError(message)
     try:
-        with Path(path).open(encoding="utf-8") as file:
-            return read_object(read_stream(file, path), path)
+        file = Path(path).open(encoding="utf-8")  # noqa: SIM115 - `read_object` closes it
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror}"
         raise InputError(message) from None
-
-
-def read_stream(file: IO[str], source: str) -> str:
-    """Read an open file.
-
-    Args:
-        file: The file.
-        source: What it is called in the message.
-
-    Raises:
-        InputError: If it is not UTF-8 text, or reading fails.
-    """
-    try:
-        return file.read().removeprefix("\ufeff")  # a mark that some editors write
-    except (OSError, UnicodeDecodeError) as error:
-        message = f"{source} cannot be read: {error}"
-        raise InputError(message) from None
+    return read_object(file, path)
 
 
 def _json(text: str) -> object:
@@ -90,18 +73,24 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def read_object(text: str, source: str) -> dict[str, Any]:
-    """Read a JSON object.
+def read_object(file: IO[str], source: str) -> dict[str, Any]:
+    """Read a JSON object from an open file, once, and close it: it may be a pipe.
 
     Args:
-        text: JSON.
-        source: What it is called in the message, such as `--state`.
+        file: The file.
+        source: What it is called in the message, such as `--state state.json`.
 
     Raises:
-        InputError: If it is not valid JSON, or not an object.
+        InputError: If it cannot be read, or is not a JSON object.
     """
+    text = ""
     try:
+        with file:
+            text = file.read().removeprefix("\ufeff")  # a mark that some editors write
         value = _json(text)
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"{source} cannot be read: {error}"
+        raise InputError(message) from None
     except (ValueError, RecursionError) as error:
         hint = "; `{}` is a valid state" if source.startswith("--state") else ""
         what = f"is not valid JSON: {error}" if text.strip() else f"is empty{hint}"
@@ -111,26 +100,6 @@ def read_object(text: str, source: str) -> dict[str, Any]:
         message = f"{source} must be a JSON object"
         raise InputError(message)
     return value
-
-
-def reread(option: str, file: IO[str]) -> IO[str]:
-    """Read an open file, once, and check that it holds a JSON object.
-
-    Args:
-        option: The option that names it, for a message.
-        file: The file, which may be a pipe.
-
-    Returns:
-        Its text, to be read again.
-
-    Raises:
-        InputError: If it cannot be read, or is not a JSON object.
-    """
-    source = f"{option} {file.name}"
-    with file:
-        text = read_stream(file, source)
-    read_object(text, source)
-    return io.StringIO(text)
 
 
 def merged(sources: Iterable[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
@@ -148,15 +117,14 @@ def merged(sources: Iterable[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
     mistakes = []
     for source, settings in sources:
         for name, value in settings.items():
-            before = config.get(name)
-            is_object = isinstance(value, dict) or isinstance(before, dict)
-            if name in config and is_object and value != before:
+            before = config.setdefault(name, value)
+            if value != before and dict in (type(value), type(before)):
                 mistakes.append(
                     f"{printable(name, NAME_LIMIT)}: {found_in[name]} and {source} set it in "
                     "different ways, and only one would count. Put it into one of them"
                 )
+            config[name] = value
             found_in[name] = source
-        config |= settings
     if mistakes:
         raise InputError(*mistakes)
     return config
@@ -192,17 +160,12 @@ def variables() -> dict[str, str]:
     """
     try:
         file = Path.cwd() / ".env"
-    except FileNotFoundError:
-        message = "The working directory does not exist any more"
-        raise InputError(message) from None
-    try:
         # Not left to python-dotenv: before 1.2.3, a byte order mark is part of the first name.
-        text = file.read_text(encoding="utf-8").removeprefix("\ufeff") if file.exists() else ""
-        in_file = dotenv_values(stream=io.StringIO(text))
+        text = file.read_text(encoding="utf-8-sig") if file.exists() else ""
     except (OSError, UnicodeDecodeError) as error:
-        message = f"{file} cannot be read: {error}"
+        message = f"The working directory, or the `.env` in it, cannot be read: {error}"
         raise InputError(message) from None
-    both = [*in_file.items(), *os.environ.items()]
+    both = [*dotenv_values(stream=io.StringIO(text)).items(), *os.environ.items()]
     return {n: v.strip() for n, v in both if n.startswith(PREFIX) and v and v.strip()}
 
 

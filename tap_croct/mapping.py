@@ -37,24 +37,19 @@ if TYPE_CHECKING:
 _SEARCHED = 2000
 """How many records of a run are searched for nested properties that the schema lacks."""
 
-_KINDS: dict[str, tuple[type, ...]] = {
-    "array": (list,),
-    "boolean": (bool,),
-    "integer": (int,),
-    "null": (),
-    "number": (int, float, Decimal),
-    "object": (dict,),
-    "string": (str, date, datetime, time),  # written as text
+_KINDS: dict[type, tuple[set[str], str]] = {
+    bool: ({"boolean"}, "`bool(…)`, or `str(…)` for text"),
+    int: ({"integer", "number"}, "`int(…)`, or `str(…)` for text"),
+    float: ({"number"}, "`float(…)`, or `str(…)` for text"),
+    Decimal: ({"number"}, "`float(…)`, or `str(…)` for text"),
+    dict: ({"object"}, "`json.dumps(…)`, or `str(…)` for text"),
+    list: ({"array"}, "`json.dumps(…)`, or `str(…)` for text"),
+    **dict.fromkeys((str, date, datetime, time), ({"string"}, "`str(…)`")),
 }
-_EXPRESSIONS: dict[type, str] = {
-    bool: "bool",
-    int: "int",
-    float: "float",
-    Decimal: "float",
-    dict: "json.dumps",
-    list: "json.dumps",
-}
-"""How an expression begins from which the SDK declares the type of its value."""
+"""The types of columns that a value fits, and how an expression begins that has the SDK make one.
+
+What is of none of these types is not JSON.
+"""
 
 _WITHOUT_DATA = (AttributeError, TypeError)
 """Errors whose text names types only: that of others may quote a person's data."""
@@ -135,8 +130,12 @@ class _Mapping:
             self._flatten = Flattener(stream_map)
             stream_map.flattening_options = None  # the schema is flat already; so records are not
         self._objects = {n: p for n, p in stream.schema["properties"].items() if "properties" in p}
-        computed = computed_columns(stream.config.get("stream_maps") or {}, stream.name)
-        self._kinds = {name: self._kinds_of(name) for name in computed}
+        computed = _computed_columns(stream.config.get("stream_maps") or {}, stream.name)
+        self._types = {
+            name: {column["type"]} if isinstance(column["type"], str) else set(column["type"])
+            for name, column in stream_map.transformed_schema["properties"].items()
+            if name in computed and "type" in column
+        }
         self._searched = 0
         self._unknown: set[str] = set()
 
@@ -150,7 +149,7 @@ class _Mapping:
     ) -> list[Record]:
         if isinstance(self._map, CustomStreamMap):
             records = _mapped(self._map, records)
-            self._check_kinds(records, warn_once)
+            self._check_types(records, warn_once)
         for record in records if moved else ():
             additional = record.get(ADDITIONAL)
             self._unknown |= moved & additional.keys() if isinstance(additional, dict) else set()
@@ -162,23 +161,15 @@ class _Mapping:
             self._search(records)
         return records
 
-    def _kinds_of(self, name: str) -> tuple[type, ...]:
-        """Return the types that fit the column of a computed value; nothing where all do."""
-        declared = self._map.transformed_schema["properties"].get(name, {}).get("type", ())
-        names = [declared] if isinstance(declared, str) else declared
-        return tuple(kind for name in names for kind in _KINDS[name])
-
-    def _check_kinds(self, records: list[Record], warn_once: Callable[[str], None]) -> None:
-        for name, kinds in self._kinds.items():
-            for value in [record.get(name) for record in records] if kinds else ():
-                if value is not None and type(value) not in kinds:
-                    known = _EXPRESSIONS.get(type(value))
-                    how = f"`{known}(…)`, or `str(…)` for text" if known else "`str(…)`"
+    def _check_types(self, records: list[Record], warn_once: Callable[[str], None]) -> None:
+        for name, types in self._types.items():
+            for value in [record.get(name) for record in records]:
+                fits, how = _KINDS.get(type(value), (set(), "`str(…)`"))
+                if value is not None and fits.isdisjoint(types):
                     warn_once(
                         f"the stream map of `{name}` in {self.stream} yields a value that does not "
                         f"fit its column: write {how}"
                     )
-                    self._kinds[name] = ()  # once is enough
                     break
 
     def _declared_only(self, records: list[Record]) -> list[Record]:
@@ -223,19 +214,13 @@ def _failed_expression(stream_map: CustomStreamMap, error: Exception) -> MapExpr
     return MapExpressionError(message)
 
 
-def computed_columns(stream_maps: Mapping[str, Any], stream: str) -> set[str]:
-    """Return the columns that expressions of stream maps yield.
-
-    Args:
-        stream_maps: The setting.
-        stream: Name of the stream whose records are mapped.
-    """
-    maps = [
-        definition
+def _computed_columns(stream_maps: Mapping[str, Any], stream: str) -> set[str]:
+    """Return the columns that expressions of stream maps yield for a stream."""
+    return {
+        column
         for name, definition in stream_maps.items()
         if isinstance(definition, dict)
         and fnmatch.fnmatch(stream, definition.get(MAPPER_SOURCE_OPTION, name))
-    ]
-    return {
-        n for m in maps for n in m if not n.startswith("__") and m[n] not in (None, NULL_STRING)
+        for column, value in definition.items()
+        if not column.startswith("__") and value not in (None, NULL_STRING)
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import io
 import json
 import os
 import sys
@@ -151,7 +152,7 @@ class TapCroct(Tap):
             super().cb_test(ctx, param, value)
             return
         file = ctx.params.get("catalog")
-        selection = json.load(inputs.reread("--catalog", file)) if file else None
+        selection = inputs.read_object(file, f"--catalog {file.name}") if file else None
         ctx.close()  # the files that it opened: nothing else closes them after an error
         tap = cls(config=ctx.params["config"].config, catalog=selection, testing=True)
         streams = tap.selected_streams()
@@ -173,9 +174,12 @@ class TapCroct(Tap):
         Raises:
             InputError: If something that the run was given cannot be used.
         """
-        state = inputs.reread("--state", state) if state else None
-        catalog = inputs.reread("--catalog", catalog) if catalog else None
-        super().invoke(state=state, catalog=catalog, **kwargs)
+        given = {"state": state, "catalog": catalog}
+        for option, file in given.items():
+            if file is not None:
+                read = inputs.read_object(file, f"--{option} {file.name}")
+                given[option] = io.StringIO(json.dumps(read))
+        super().invoke(state=given["state"], catalog=given["catalog"], **kwargs)
 
     @override
     def run_discovery(self) -> str:

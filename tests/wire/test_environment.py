@@ -97,7 +97,7 @@ def test_a_working_directory_that_is_gone(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, env=variables, check=False, capture_output=True)
     assert done.returncode == 1
     last = done.stderr.decode().splitlines()[-1]
-    assert last.endswith("The working directory does not exist any more")
+    assert "The working directory, or the `.env` in it, cannot be read" in last
 
 
 # Proxies
