@@ -9,13 +9,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any, cast
 
-from singer_sdk.singerlib import Catalog
-from singer_sdk.singerlib.catalog import (
-    REPLICATION_FULL_TABLE,
-    REPLICATION_INCREMENTAL,
-    Metadata,
-    MetadataMapping,
-)
+from singer_sdk.singerlib import Catalog, MetadataMapping
 
 from tap_croct.errors import InputError
 from tap_croct.logs import MISSPELT, NAME_LIMIT, guess, printable
@@ -33,7 +27,7 @@ _SELECTED = "selected"
 _BY_DEFAULT = "selected-by-default"
 _BOOLEANS = {"true": True, "false": False}
 _INCLUSION = "inclusion"
-_INCLUSIONS = [kind.value for kind in Metadata.InclusionType]
+_INCLUSIONS = ("available", "automatic", "unsupported")
 _WORDS = {word: word for word in (_SELECTED, _BY_DEFAULT, _INCLUSION)}
 _WORDS |= dict.fromkeys(
     ("disabled", "excluded", "ignored", "included", "omitted", "skip", "skipped"), _SELECTED
@@ -43,7 +37,6 @@ _WORDS |= dict.fromkeys(
 _BEFORE_WORDS = re.compile(r"^(is|not|de|un)-?")
 _NAMES = re.compile(r"[^][.,/'\"\s]+")  # in a breadcrumb that is written as a text
 _KEYS = "table-key-properties"
-_METHOD, _FORCED_METHOD = "replication-method", "forced-replication-method"
 
 Breadcrumb = tuple[str, ...]
 
@@ -79,9 +72,7 @@ def checked(catalog: dict[str, Any] | Catalog, streams: Streams, logger: logging
                 mistakes += _Entry(entry, stream).mistakes
         made = Catalog.from_dict({"streams": entries})
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        message = (
-            "--catalog is not a Singer catalog; `tap-croct --discover` prints one to start from"
-        )
+        message = "--catalog is not a Singer catalog, such as `tap-croct --discover` prints"
         raise InputError(message) from error
     if mistakes:
         raise InputError(*(f"--catalog: {mistake}" for mistake in dict.fromkeys(mistakes)))
@@ -147,7 +138,7 @@ class _Entry:
             value = given.pop(key, None)
             if isinstance(value, str):
                 value = _BOOLEANS.get(value.strip().lower(), value)
-            if key == _SELECTED and inclusion == Metadata.InclusionType.UNSUPPORTED:
+            if key == _SELECTED and inclusion == "unsupported":
                 value = False
             if value is None:
                 continue
@@ -169,19 +160,19 @@ class _Entry:
         depth = max(n for n in range(len(names) + 1) if right[: 2 * n] in self._types)
         parent, types = right[: 2 * depth], self._types[right[: 2 * depth]]
         declared = [path[-1] for path in self._types if path and path[:-2] == parent]
-        name = printable("".join(names[depth : depth + 1]), NAME_LIMIT)
+        rest = names[depth:]
+        name = printable("".join(rest[:1]), NAME_LIMIT)
         text = ""
-        if name and depth and types and "object" not in types:
+        if rest and depth and types and "object" not in types:
             why = "lists are exported whole, or not" if "array" in types else "it has no parts"
             text = f"nothing below {_shown(parent)} can be selected: {why}"
         elif right != breadcrumb:
             text = f"must be written {_shown(right)}"
-        elif name and depth == 0:
-            text = (
-                f"there is no property {name}{guess(name, declared)} What the schema lacks lands "
-                f"in {ADDITIONAL}.{name}, which is {_shown(_path([ADDITIONAL, name]))}"
-            )
-        elif name and (meant := guess(name, declared, MISSPELT)):
+        elif rest and depth == 0:
+            place = f"{ADDITIONAL}.{name}, which is {_shown(_path([ADDITIONAL, name]))}"
+            text = f"there is no property {name}{guess(name, declared) or '.'}"
+            text = f"{text} What the schema lacks lands in {place}"
+        elif rest and (meant := guess(name, declared, MISSPELT)):
             text = f"there is no property {name}{meant}"
         if text:
             self._mistake(breadcrumb, text)
@@ -190,29 +181,26 @@ class _Entry:
         """Complete the entry: keys, replication method, and what an export cannot do without."""
         if entry.get("stream") not in (None, self._name):
             other = printable(entry["stream"], NAME_LIMIT)
-            self.mistakes.append(
-                f'{_quoted(self._name)} is called "{other}". To rename a stream, use a stream map: '
-                f'{{"{self._name}": {{"__alias__": "{other}"}}}}'
-            )
+            right = f'{{"{self._name}": {{"__alias__": "{other}"}}}}'
+            self._mistake((), f'is called "{other}": to rename it, use a stream map: {right}')
         (_, key), (_, replication_key) = self._own
         schema = entry["schema"]
         schema["properties"] = properties = dict(schema.get("properties") or {})
         for own in (key, replication_key, ADDITIONAL):  # catalogs of 0.1.0 lack the last
             properties.setdefault(own, declared[own])
         for path in self._own:
-            self._metadata.setdefault(path, {})[_INCLUSION] = Metadata.InclusionType.AUTOMATIC
+            self._metadata.setdefault(path, {})[_INCLUSION] = "automatic"
         root = self._metadata.setdefault((), {})
-        methods = (entry.get("replication_method"), root.get(_FORCED_METHOD, root.get(_METHOD)))
-        entry["replication_method"] = REPLICATION_INCREMENTAL
+        forced = root.get("forced-replication-method", root.get("replication-method"))
+        full = "FULL_TABLE" in (entry.get("replication_method"), forced)
+        entry["replication_method"] = "FULL_TABLE" if full else "INCREMENTAL"
         entry["replication_key"] = replication_key
-        if REPLICATION_FULL_TABLE in methods:
-            entry["replication_method"] = REPLICATION_FULL_TABLE
         # The SDK's streams and its stream maps look for the keys in different places.
         given = (entry.get("key_properties"), root.get(_KEYS), [key])
         keys = next(keys for keys in given if keys is not None)
-        if not isinstance(keys, list):
+        if isinstance(keys, str):
             raise TypeError
-        root[_KEYS] = entry["key_properties"] = keys
+        root[_KEYS] = entry["key_properties"] = list(keys)
         entry["metadata"] = [{"breadcrumb": p, "metadata": m} for p, m in self._metadata.items()]
         selection = MetadataMapping.from_iterable(entry["metadata"]).resolve_selection()
         for name in keys if selection[()] else ():

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 PREFIX = "TAP_CROCT_"
 """Start of the names of the environment variables that hold settings."""
 
+_LEVELS = ("TAP_CROCT_LOGLEVEL", "LOGLEVEL")  # of the log; the first one counts
 _BOOLEANS = dict.fromkeys(("true", "1", "yes", "on"), True)
 _BOOLEANS |= dict.fromkeys(("false", "0", "no", "off"), False)
 _PASSWORD = re.compile(r"(?<=://)[^:/@]*:(.*)(?=@)")
@@ -36,26 +37,6 @@ _PROXY = re.compile(
     re.IGNORECASE,
 )
 """What `requests` takes as the URL of a proxy: it knows no user without a scheme."""
-
-
-def read_config(path: str) -> dict[str, Any]:
-    """Read a configuration file, once: it may be a pipe, as from a process substitution.
-
-    Args:
-        path: Its path.
-
-    Raises:
-        InputError: If it cannot be read, or is not a JSON object.
-    """
-    if not path.strip():
-        message = "`--config` is empty: it takes the path of a file, or ENV"
-        raise InputError(message)
-    try:
-        file = Path(path).open(encoding="utf-8")  # noqa: SIM115 - `read_object` closes it
-    except OSError as error:
-        message = f"{path} cannot be read: {error.strerror}"
-        raise InputError(message) from None
-    return read_object(file, path)
 
 
 def _json(text: str) -> object:
@@ -73,11 +54,11 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def read_object(file: IO[str], source: str) -> dict[str, Any]:
-    """Read a JSON object from an open file, once, and close it: it may be a pipe.
+def read_object(file: IO[str] | str, source: str) -> dict[str, Any]:
+    """Read a JSON object, once: the file may be a pipe, as from a process substitution.
 
     Args:
-        file: The file.
+        file: An open file, which is closed then, or the path of one.
         source: What it is called in the message, such as `--state state.json`.
 
     Raises:
@@ -85,21 +66,20 @@ def read_object(file: IO[str], source: str) -> dict[str, Any]:
     """
     text = ""
     try:
-        with file:
-            text = file.read().removeprefix("\ufeff")  # a mark that some editors write
+        with Path(file).open(encoding="utf-8") if isinstance(file, str) else file as opened:
+            text = opened.read().removeprefix("\ufeff")  # a mark that some editors write
         value = _json(text)
     except (OSError, UnicodeDecodeError) as error:
-        message = f"{source} cannot be read: {error}"
-        raise InputError(message) from None
+        reason = f"cannot be read: {getattr(error, 'strerror', None) or error}"
     except (ValueError, RecursionError) as error:
         hint = "; `{}` is a valid state" if source.startswith("--state") else ""
-        what = f"is not valid JSON: {error}" if text.strip() else f"is empty{hint}"
-        message = f"{source} {what}"
-        raise InputError(message) from None
-    if not isinstance(value, dict):
-        message = f"{source} must be a JSON object"
-        raise InputError(message)
-    return value
+        reason = f"is not valid JSON: {error}" if text.strip() else f"is empty{hint}"
+    else:
+        if isinstance(value, dict):
+            return value
+        reason = "must be a JSON object"
+    message = f"{source} {reason}"
+    raise InputError(message)
 
 
 def merged(sources: Iterable[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
@@ -136,16 +116,14 @@ def check_logging() -> None:
     Raises:
         InputError: If it names a level that does not exist.
     """
-    for name in ("TAP_CROCT_LOGLEVEL", "LOGLEVEL", "SINGER_SDK_LOG_CONFIG"):
+    for name in (*_LEVELS, "SINGER_SDK_LOG_CONFIG"):
         text = os.environ.pop(name, "").strip()
         if text:  # docker compose makes empty ones
             os.environ[name] = text
-    for name in ("TAP_CROCT_LOGLEVEL", "LOGLEVEL"):
-        if level := os.environ.get(name):
-            if not isinstance(logging.getLevelName(level.upper()), int):
-                message = f"{name} must be DEBUG, INFO, WARNING, ERROR or CRITICAL"
-                raise InputError(message)
-            return
+    for name in [name for name in _LEVELS if name in os.environ][:1]:
+        if not isinstance(logging.getLevelName(os.environ[name].upper()), int):
+            message = f"{name} must be DEBUG, INFO, WARNING, ERROR or CRITICAL"
+            raise InputError(message)
 
 
 def variables() -> dict[str, str]:
@@ -183,19 +161,15 @@ def settings_in(
         type stays a string: the validation then says what it may be.
     """
     named = {PREFIX + name.upper(): name for name in schema["properties"]}
-    found = {
-        name: _read(variables[variable], schema["properties"][name])
-        for variable, name in named.items()
-        if variable in variables
-    }
-    # Meltano has variables with two underscores, and beside an object one for each of its parts.
-    parts = tuple(
-        f"{variable}_"
-        for variable, name in named.items()
-        if name in found and "object" in schema["properties"][name].get("type", ())
-    )
+    found = {}
+    others = [f"{PREFIX}_"]  # Meltano has variables with two underscores,
+    for variable, name in named.items():
+        if variable in variables:
+            found[name] = _read(variables[variable], schema["properties"][name])
+            if "object" in schema["properties"][name].get("type", ()):
+                others.append(f"{variable}_")  # and beside an object, one for each of its parts
     unknown = variables.keys() - named.keys() - {f"{PREFIX}LOGLEVEL"}
-    return found, [name for name in unknown if not name.startswith((f"{PREFIX}_", *parts))]
+    return found, [name for name in unknown if not name.startswith(tuple(others))]
 
 
 def _read(text: str, prop: dict[str, Any]) -> object:
@@ -228,10 +202,9 @@ def check_network(url: str) -> None:
     proxies = requests.utils.get_environ_proxies(url)
     if used := proxies.get("https") or proxies.get("all"):
         _check_proxy(used)
-    for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
-        if bundle := os.environ.get(variable):
-            _check_bundle(variable, bundle)
-            return
+    bundles = [name for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE") if os.environ.get(name)]
+    for variable in bundles[:1]:  # the first one counts
+        _check_bundle(variable, os.environ[variable])
 
 
 def _check_proxy(proxy: str) -> None:
@@ -246,9 +219,7 @@ def _check_proxy(proxy: str) -> None:
         raise InputError(message)
     socks = (parts["scheme"] or "").lower().startswith("socks")
     if socks and importlib.util.find_spec("socks") is None:
-        message = (
-            f"{variable} names a SOCKS proxy: install PySocks beside the tap (`requests[socks]`)"
-        )
+        message = f"{variable} names a SOCKS proxy: install PySocks beside the tap"
         raise InputError(message)
 
 

@@ -8,12 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk.exceptions import MapExpressionError
-from singer_sdk.mapper import (
-    MAPPER_SOURCE_OPTION,
-    NULL_STRING,
-    CustomStreamMap,
-    RemoveRecordTransform,
-)
+from singer_sdk.mapper import NULL_STRING, CustomStreamMap, RemoveRecordTransform
 
 from tap_croct.records import (
     Flattener,
@@ -51,8 +46,8 @@ _KINDS: dict[type, tuple[set[str], str]] = {
 What is of none of these types is not JSON.
 """
 
-_WITHOUT_DATA = (AttributeError, TypeError)
-"""Errors whose text names types only: that of others may quote a person's data."""
+_WITHOUT_DATA = (AttributeError, MapExpressionError, TypeError)
+"""Errors whose text names types or parts of the expression: that of others may quote data."""
 
 _WITH_DATA = "NumberTooHigh"
 """The one error of the SDK's evaluator whose text quotes the numbers that it was given."""
@@ -124,11 +119,12 @@ class _Mapping:
         self.stream = stream_map.stream_alias
         self._map = stream_map
         self._columns = stream_map.transformed_schema["properties"].keys()
-        self._flatten: Flattener | None = None
         self._left_out = left_out
-        if stream_map.flattening_enabled:
-            self._flatten = Flattener(stream_map)
-            stream_map.flattening_options = None  # the schema is flat already; so records are not
+        self._flatten = Flattener(stream_map) if stream_map.flattening_enabled else None
+        stream_map.flattening_options = None  # the schema is flat already; so records are not
+        self.unknown: set[str] = self._flatten.without_column if self._flatten else set()
+        """Paths of what was written, so far, and is not in the schema."""
+
         self._objects = {n: p for n, p in stream.schema["properties"].items() if "properties" in p}
         computed = _computed_columns(stream.config.get("stream_maps") or {}, stream.name)
         self._types = {
@@ -137,12 +133,6 @@ class _Mapping:
             if name in computed and "type" in column
         }
         self._searched = 0
-        self._unknown: set[str] = set()
-
-    @property
-    def unknown(self) -> set[str]:
-        """Paths of what was written, so far, and is not in the schema."""
-        return self._unknown | (self._flatten.without_column if self._flatten else set())
 
     def apply(
         self, records: list[Record], moved: set[str], warn_once: Callable[[str], None]
@@ -152,7 +142,7 @@ class _Mapping:
             self._check_types(records, warn_once)
         for record in records if moved else ():
             additional = record.get(ADDITIONAL)
-            self._unknown |= moved & additional.keys() if isinstance(additional, dict) else set()
+            self.unknown |= moved & additional.keys() if isinstance(additional, dict) else set()
         if self._flatten is not None:
             return [self._flatten(record) for record in records]
         if self._left_out:
@@ -185,8 +175,8 @@ class _Mapping:
         self._searched += len(records)
         for record in records:
             for name, schema in self._objects.items():
-                self._unknown.update(undeclared(record.get(name), schema, f"{name}."))
-        self._unknown.discard("payload.type")  # the name of `@type` before contract 0.3.0
+                self.unknown.update(undeclared(record.get(name), schema, f"{name}."))
+        self.unknown.discard("payload.type")  # the name of `@type` before contract 0.3.0
 
 
 def _mapped(stream_map: CustomStreamMap, records: list[Record]) -> list[Record]:
@@ -199,14 +189,10 @@ def _mapped(stream_map: CustomStreamMap, records: list[Record]) -> list[Record]:
 
 def _failed_expression(stream_map: CustomStreamMap, error: Exception) -> MapExpressionError:
     """Say which expression failed, and why; in words only that can't quote a person's data."""
-    why = type(error).__name__
-    if isinstance(error, MapExpressionError):
-        cause = error.__cause__ or error
-        why = type(cause).__name__
-        if why != _WITH_DATA:
-            why = str(cause)
-    elif isinstance(error, _WITHOUT_DATA):
-        why = f"{why}: {error}"
+    cause = error.__cause__ if isinstance(error, MapExpressionError) else error
+    why = type(cause).__name__
+    if isinstance(error, _WITHOUT_DATA) and why != _WITH_DATA:
+        why = f"{why}: {cause}"
     message = (
         f"{stream_map.stream_alias}: the stream map `{stream_map.expr_evaluator.expr}` fails on a "
         f"record: {why}. A property may be null or missing: `… if … else None`"
@@ -220,7 +206,7 @@ def _computed_columns(stream_maps: Mapping[str, Any], stream: str) -> set[str]:
         column
         for name, definition in stream_maps.items()
         if isinstance(definition, dict)
-        and fnmatch.fnmatch(stream, definition.get(MAPPER_SOURCE_OPTION, name))
+        and fnmatch.fnmatch(stream, definition.get("__source__", name))
         for column, value in definition.items()
         if not column.startswith("__") and value not in (None, NULL_STRING)
     }

@@ -144,6 +144,7 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
 _NULL = f'"{NULL_STRING}"'
 _IS_NULL = rf"^{NULL_STRING}\Z"
 _KEYS = f"a list of properties, or {_NULL}"
+_NO_ALIAS = "left out beside `__source__`: the name of the map names the stream that it makes"
 _STREAM_MAPS: dict[str, Any] = {
     "properties": {
         "__else__": {"type": ["string", "null"], "pattern": _IS_NULL, "title": _NULL},
@@ -168,9 +169,11 @@ _STREAM_MAPS: dict[str, Any] = {
                 "title": "a string",
             },
         },
+        "if": {"properties": {"__source__": {"type": "string"}}, "required": ["__source__"]},
+        "then": {"properties": {"__alias__": {"type": "null", "title": _NO_ALIAS}}},
         "additionalProperties": {
             "type": ["string", "null"],
-            "pattern": r"\S",
+            "pattern": r"^(?!\s*null\s*$)\s*\S",  # `meltano config set` makes a text of null
             "title": f"an expression (a string) or {_NULL}",
         },
     },

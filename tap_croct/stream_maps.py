@@ -7,7 +7,6 @@ import copy
 import fnmatch
 import importlib.util
 import json
-import logging
 import re
 from collections import defaultdict
 from dataclasses import dataclass
@@ -20,59 +19,12 @@ from tap_croct.errors import InputError
 from tap_croct.logs import MISSPELT, NAME_LIMIT, guess, printable
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Collection, Iterator, Mapping
 
 _OPTIONS = ("__alias__", "__else__", "__filter__", "__key_properties__", "__source__")
 _NULLS = (None, NULL_STRING)
 _STREAM_NAME = re.compile(r"[\w.-]+( [\w.-]+)*")
-_LOGGER = logging.getLogger(__name__)
-
-
-def register(
-    catalog: Catalog,
-    config: Mapping[str, Any],
-    properties: Mapping[str, Collection[str]],
-    logger: logging.Logger,
-) -> PluginMapper:
-    """Check all stream maps, and return the SDK's mapper with those of the selected streams.
-
-    Args:
-        catalog: The catalog.
-        config: The settings of the tap, valid by their JSON schema.
-        properties: Those of each stream, as they are before flattening.
-        logger: For what is probably a mistake, and the SDK's own lines.
-
-    Raises:
-        InputError: If a map names what does not exist or cannot be meant, flattening cuts the
-            names of two columns to the same one, or two streams end in one.
-    """
-    if mistakes := [*_Check(config, properties, logger).mistakes()]:
-        raise InputError(*mistakes)
-    # A copy: the mapper removes `__else__` from what it is given.
-    mapper = PluginMapper(copy.deepcopy(dict(config)), logger)
-    selected = {n: e for n, e in catalog.items() if e.metadata.resolve_selection()[()]}
-    try:
-        mapper.register_raw_streams_from_catalog(Catalog(selected))
-    except ValueError as error:
-        message = (
-            f"{printable(error)}. If `flattening_max_key_length` cuts the names of two columns to "
-            "the same one, set it higher"
-        )
-        raise InputError(message) from None
-    sources = defaultdict(list)
-    for stream, maps in mapper.stream_maps.items():
-        for made in maps:
-            if not isinstance(made, RemoveRecordTransform):
-                sources[made.stream_alias].append(stream)
-    mistakes = [
-        f'stream_maps: {" and ".join(streams)} end in one stream, "{printable(name, NAME_LIMIT)}": '
-        "each needs a name of its own"
-        for name, streams in sources.items()
-        if len(streams) > 1
-    ]
-    if mistakes:
-        raise InputError(*mistakes)
-    return mapper
 
 
 def normalized(stream_maps: Mapping[str, Any]) -> dict[str, Any]:
@@ -115,13 +67,8 @@ def dropped_nulls(stream_maps: Mapping[str, Any], variable: str) -> Iterator[str
         shown = json.loads(variable)
     except (ValueError, RecursionError):
         return
-    arrived = {
-        f"{stream}.{name}"
-        for stream, definition in stream_maps.items()
-        if isinstance(definition, dict)
-        for name, value in definition.items()
-        if value in (*_NULLS, [])
-    }
+    maps = {name: made for name, made in stream_maps.items() if isinstance(made, dict)}
+    arrived = {f"{s}.{n}" for s, made in maps.items() for n in made if made[n] in (*_NULLS, [])}
     for path, value in shown.items() if isinstance(shown, dict) else ():
         if value is None and "." in path and path not in arrived:
             yield (
@@ -131,14 +78,55 @@ def dropped_nulls(stream_maps: Mapping[str, Any], variable: str) -> Iterator[str
 
 
 @dataclass
-class _Check:
-    """The check of the stream maps of a configuration."""
+class StreamMaps:
+    """The stream maps of a configuration."""
 
     config: Mapping[str, Any]
-    streams: Mapping[str, Collection[str]]
-    logger: logging.Logger
+    """The settings of the tap, valid by their JSON schema."""
 
-    def mistakes(self) -> Iterator[str]:
+    streams: Mapping[str, Collection[str]]
+    """The properties of each stream, as they are before flattening."""
+
+    logger: logging.Logger
+    """For what is probably a mistake, and the SDK's own lines."""
+
+    def mapper(self, catalog: Catalog) -> PluginMapper:
+        """Check all stream maps, and return the SDK's mapper with those of the selected streams.
+
+        Args:
+            catalog: The catalog.
+
+        Raises:
+            InputError: If a map names what does not exist or cannot be meant, flattening cuts the
+                names of two columns to the same one, or two streams end in one.
+        """
+        if mistakes := [*self._mistakes()]:
+            raise InputError(*mistakes)
+        # A copy: the mapper removes `__else__` from what it is given.
+        mapper = PluginMapper(copy.deepcopy(dict(self.config)), self.logger)
+        selected = {n: e for n, e in catalog.items() if e.metadata.resolve_selection()[()]}
+        try:
+            mapper.register_raw_streams_from_catalog(Catalog(selected))
+        except ValueError as error:
+            hint = "If `flattening_max_key_length` cuts the names of two columns to one, raise it"
+            message = f"{printable(error)}. {hint}"
+            raise InputError(message) from None
+        sources = defaultdict(list)
+        for stream, maps in mapper.stream_maps.items():
+            for made in maps:
+                if not isinstance(made, RemoveRecordTransform):
+                    sources[made.stream_alias].append(stream)
+        mistakes = [
+            f"stream_maps: {' and '.join(streams)} end in one stream, "
+            f'"{printable(name, NAME_LIMIT)}": each needs a name of its own'
+            for name, streams in sources.items()
+            if len(streams) > 1
+        ]
+        if mistakes:
+            raise InputError(*mistakes)
+        return mapper
+
+    def _mistakes(self) -> Iterator[str]:
         """Yield a line for each thing that does not exist or cannot be meant."""
         maps = {n: d for n, d in (self.config.get("stream_maps") or {}).items() if n != "__else__"}
         for name, definition in maps.items():
@@ -166,10 +154,8 @@ class _Check:
             yield f'{where}: unknown stream "{unknown}"{guess(source, self.streams)}'
             return
         if definition == {}:
-            self._warn(
-                f"{where}: is an empty map. If it had nulls: Meltano drops them inside of a "
-                f'stream\'s map. Write "{NULL_STRING}" instead'
-            )
+            text = "%s: is an empty map. If it had nulls: Meltano drops them. Write %s instead"
+            self.logger.warning(text, where, NULL_STRING)
         properties = {name for stream in streams for name in self.streams[stream]}
         for key, value in options.items():
             yield from self._wrong_key(
@@ -178,12 +164,7 @@ class _Check:
         names = [name] if "__source__" in options else []
         if "__alias__" in options:
             where = f"{where}: __alias__"
-            if names:
-                yield (
-                    f"{where}: does not go with __source__: "
-                    "the name of the map is the name of the stream that it makes"
-                )
-            names = [_evaluated(options["__alias__"], stream) for stream in streams]
+            names = [self._evaluated(options["__alias__"], stream) for stream in streams]
         if not all(isinstance(name, str) and _STREAM_NAME.fullmatch(name) for name in names):
             yield (
                 f"{where}: must yield a stream name: letters, digits, `_`, `-`, `.`, and spaces "
@@ -198,20 +179,12 @@ class _Check:
         elif name.startswith("__") and (option := guess(name, _OPTIONS, MISSPELT)):
             yield f"{here}: unknown option{option}"
         elif value in _NULLS:
-            separators = (".", self.config.get("flattening_separator") or "__")
-            if {name.partition(separator)[0] for separator in separators}.intersection(known):
-                if name not in known:
-                    yield (
-                        f"{here}: stream maps remove whole properties only, before flattening: to "
-                        "remove a nested one, deselect it in the catalog"
-                    )
-            else:
-                yield f"{here}: cannot remove an unknown property{guess(name, known)}"
-        elif value.lower() == "null":  # as `meltano config set` makes it
-            yield f'{here}: to remove a property, write "{NULL_STRING}"'
+            if name not in known:
+                text = "Maps act before flattening: a nested property is deselected in the catalog"
+                yield f"{here}: cannot remove an unknown property{guess(name, known)} ({text})"
         else:
             if name not in known and (similar := guess(name, known, MISSPELT)):
-                self._warn(f"{here}: this adds a column{similar}")
+                self.logger.warning("%s: this adds a column%s", here, similar)
             yield from self._wrong_expression(here, value)
 
     def _wrong_expression(self, here: str, text: str) -> Iterator[str]:
@@ -221,10 +194,8 @@ class _Check:
             reason = printable(getattr(error, "msg", None) or error)
             yield f"{here}: `{printable(text, NAME_LIMIT)}` is not an expression: {reason}"
             return
-        compared = {node.left for node in nodes if isinstance(node, ast.Compare)}
-        known = {
-            node.value for node in compared if isinstance(node, ast.Constant)
-        }  # `'x' in config`
+        compared = [node.left for node in nodes if isinstance(node, ast.Compare)]
+        known = {getattr(left, "value", None) for left in compared}  # as in `'salt' in config`
         known.update(self.config.get("stream_map_config") or (), dir(dict))
         for node in nodes:
             match node:
@@ -236,15 +207,12 @@ class _Check:
                 case ast.Name("fake") if importlib.util.find_spec("faker") is None:
                     yield f"{here}: `fake` needs a package: install `tap-croct[faker]`"
 
-    def _warn(self, text: str) -> None:
-        self.logger.warning(text)
-
-
-def _evaluated(alias: str, stream: str) -> Any:
-    """Return what an alias yields, as the SDK evaluates it; None if it fails."""
-    mapper = PluginMapper({"stream_maps": {stream: {"__alias__": alias}}}, _LOGGER)
-    try:
-        mapper.register_raw_stream_schema(stream, {"properties": {}}, None)
-    except Exception:  # noqa: BLE001 - an expression can raise anything
-        return None
-    return mapper.stream_maps[stream][0].stream_alias
+    def _evaluated(self, alias: str, stream: str) -> Any:
+        """Return what an alias yields, as the SDK evaluates it; None if it fails."""
+        maps: dict[str, Any] = {"stream_maps": {stream: {"__alias__": alias}}}
+        mapper = PluginMapper(maps, self.logger)
+        try:
+            mapper.register_raw_stream_schema(stream, {"properties": {}}, None)
+        except Exception:  # noqa: BLE001 - an expression can raise anything
+            return None
+        return mapper.stream_maps[stream][0].stream_alias

@@ -24,6 +24,7 @@ from tap_croct.errors import InputError, OutputError
 from tap_croct.export import EMPTY_PAGES, LIMIT_REACHED
 from tap_croct.logs import counted, listed
 from tap_croct.messages import MessageWriter
+from tap_croct.stream_maps import StreamMaps
 from tap_croct.streams import Events, Sessions, Users
 
 if TYPE_CHECKING:
@@ -102,8 +103,8 @@ class TapCroct(Tap):
         Raises:
             InputError: If a stream map cannot be meant, or nothing is selected.
         """
-        properties = _properties(self.catalog)
-        self.mapper = stream_maps.register(self.catalog, self.config, properties, self.logger)
+        maps = StreamMaps(self.config, _properties(self.catalog), self.logger)
+        self.mapper = maps.mapper(self.catalog)
         for stream in self.selected_streams():
             if all(isinstance(m, RemoveRecordTransform) for m in stream.stream_maps):
                 self.logger.info("%s: all of its stream maps drop it: not exported", stream.name)
@@ -137,7 +138,8 @@ class TapCroct(Tap):
     def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
         """Read the configuration files, each of them once: later ones win, `ENV` wins over all."""
         try:
-            sources = [(path, inputs.read_config(path)) for path in value if path != "ENV"]
+            files = [(path or "--config ''", path) for path in value if path != "ENV"]
+            sources = [(name, inputs.read_object(path, name)) for name, path in files]
         except InputError as error:
             raise click.BadParameter(str(error), ctx, param) from None
         if "ENV" in value:

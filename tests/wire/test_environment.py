@@ -87,7 +87,7 @@ def test_no_configuration_at_all(tap: Tap) -> None:
 def test_an_empty_path(tap: Tap) -> None:
     output = tap(None, "--config", "")
     assert output.code == 2
-    assert "`--config` is empty" in output.stderr
+    assert "--config '' cannot be read" in output.stderr
 
 
 def test_a_working_directory_that_is_gone(tmp_path: Path) -> None:
@@ -188,7 +188,13 @@ def test_a_prefix_with_a_folder(
         assert len(file.readlines()) == len(expected_records(sandbox.world, "users"))
 
 
-WITHOUT_PACKAGE = ["gs://bucket", "abfs://x", "sftp://host/x", "simplecache::gs://bucket"]
+WITHOUT_PACKAGE = [
+    "gs://bucket",
+    "s3://bucket/folder",
+    "abfs://x",
+    "sftp://host/x",
+    "simplecache::gs://bucket",
+]
 
 
 @pytest.mark.parametrize("root", ["s4://bucket/x", "nothing://x", "S3://bucket", *WITHOUT_PACKAGE])

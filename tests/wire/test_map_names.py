@@ -28,7 +28,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     *[({name: {"__source__": "users"}}, "must yield a stream name") for name in (
         "", " ", "a\nb", "users ", "a/b", "\u2028",
     )],
-    ({"people": {"__source__": "users", "__alias__": "email"}}, "__alias__: does not go with"),
+    ({"people": {"__source__": "users", "__alias__": "email"}}, "people: __alias__: must be left out beside"),
     ({"sessions": {"__source__": "users"}}, f'{ONE_STREAM}, "sessions"'),
     ({"a": {"__source__": "user?"}, "users": {"__alias__": "a"}}, ONE_STREAM),
     ({"users": {"__alias__": "events"}}, f'{ONE_STREAM}, "events"'),

@@ -283,10 +283,3 @@ class TestBatch:
             if message["type"] == "STATE" and "cursor" in bookmark and out < read:
                 rest = tap(sandbox.config(max_records=1), state={"bookmarks": {"events": bookmark}})
                 assert out - 30 - 70 <= keys.index(rest.records("events")[0]["id"]) <= out
-
-    def test_storage_that_needs_another_package(self, sandbox: Sandbox, tap: Tap) -> None:
-        batch = {"encoding": {"format": "jsonl"}, "storage": {"root": "s3://bucket/folder"}}
-        output = tap(sandbox.config(batch_config=batch))
-        assert output.code == 1
-        says = "events: the batch file cannot be written: Install s3fs to access S3"
-        assert output.last_line.endswith(says)
