@@ -1,4 +1,4 @@
-"""The contract of the Export API (0.7.1) as schemas.
+"""The contract of the Export API (0.7.1) as schemas, and the shape of stream maps.
 
 Property names, types and meanings are those of the API's published clients. Everything but the
 primary keys is nullable, because records written under older contracts leave properties out, and
@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk import typing as th
+from singer_sdk.mapper import NULL_STRING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -439,6 +440,49 @@ USER: dict[str, Any] = th.PropertiesList(
     ),
     _ADDITIONAL,
 ).to_dict()
+
+
+_NULL = f'"{NULL_STRING}"'
+_IS_NULL = rf"^{NULL_STRING}\Z"
+_KEYS = f"a list of properties, or {_NULL}"
+_NO_ALIAS = "left out beside `__source__`: the name of the map names the stream that it makes"
+STREAM_MAPS: dict[str, Any] = {
+    "properties": {
+        "__else__": {"type": ["string", "null"], "pattern": _IS_NULL, "title": _NULL},
+    },
+    "additionalProperties": {
+        "type": ["object", "string", "null"],
+        "pattern": _IS_NULL,
+        "title": f"an object of properties and their expressions, or {_NULL}",
+        "properties": {
+            "__else__": {"type": ["string", "null"], "pattern": _IS_NULL, "title": _NULL},
+            "__key_properties__": {
+                "type": ["array", "string", "null"],
+                "pattern": _IS_NULL,
+                "items": {"type": "string", "title": _KEYS},
+                "title": _KEYS,
+            },
+        },
+        "patternProperties": {
+            "^__(alias|filter|source)__$": {
+                "type": ["string", "null"],
+                "pattern": r"\S",
+                "title": "a string",
+            },
+        },
+        "if": {"properties": {"__source__": {"type": "string"}}, "required": ["__source__"]},
+        "then": {"properties": {"__alias__": {"type": "null", "title": _NO_ALIAS}}},
+        "additionalProperties": {
+            "type": ["string", "null"],
+            "pattern": r"^(?!\s*(?i:null)\s*$)\s*\S",  # `meltano config set` makes a text of null
+            "title": f"an expression (a string) or {_NULL}",
+        },
+    },
+}
+"""The shape of stream maps; titles say what each part may be.
+
+Not left to the SDK's schema, which crashes on a wrong `__else__`.
+"""
 
 
 def undeclared(value: object, schema: dict[str, Any], path: str = "") -> Iterator[str]:

@@ -9,13 +9,12 @@ from urllib.parse import urlsplit
 
 from jsonschema import FormatChecker
 from singer_sdk import typing as th
-from singer_sdk.mapper import NULL_STRING
 from singer_sdk.plugin_base import JSONSchemaValidator
 
 from tap_croct import stream_maps, times
 from tap_croct.logs import NAME_LIMIT, guess, printable
 from tap_croct.messages import wrong_batches
-from tap_croct.schemas import EVENT_TYPES
+from tap_croct.schemas import EVENT_TYPES, STREAM_MAPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -141,48 +140,6 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
 ).to_dict()
 """The tap's own settings as a JSON schema."""
 
-_NULL = f'"{NULL_STRING}"'
-_IS_NULL = rf"^{NULL_STRING}\Z"
-_KEYS = f"a list of properties, or {_NULL}"
-_NO_ALIAS = "left out beside `__source__`: the name of the map names the stream that it makes"
-_STREAM_MAPS: dict[str, Any] = {
-    "properties": {
-        "__else__": {"type": ["string", "null"], "pattern": _IS_NULL, "title": _NULL},
-    },
-    "additionalProperties": {
-        "type": ["object", "string", "null"],
-        "pattern": _IS_NULL,
-        "title": f"an object of properties and their expressions, or {_NULL}",
-        "properties": {
-            "__else__": {"type": ["string", "null"], "pattern": _IS_NULL, "title": _NULL},
-            "__key_properties__": {
-                "type": ["array", "string", "null"],
-                "pattern": _IS_NULL,
-                "items": {"type": "string", "title": _KEYS},
-                "title": _KEYS,
-            },
-        },
-        "patternProperties": {
-            "^__(alias|filter|source)__$": {
-                "type": ["string", "null"],
-                "pattern": r"\S",
-                "title": "a string",
-            },
-        },
-        "if": {"properties": {"__source__": {"type": "string"}}, "required": ["__source__"]},
-        "then": {"properties": {"__alias__": {"type": "null", "title": _NO_ALIAS}}},
-        "additionalProperties": {
-            "type": ["string", "null"],
-            "pattern": r"^(?!\s*null\s*$)\s*\S",  # `meltano config set` makes a text of null
-            "title": f"an expression (a string) or {_NULL}",
-        },
-    },
-}
-"""The shape of stream maps; titles say what each part may be.
-
-Not left to the SDK's schema, which crashes on a wrong `__else__`.
-"""
-
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _HEADER_VALUE = "a non-empty string of printable ASCII characters, without spaces around it"
 _DATE = "a date or date-time such as 2026-01-31 or 2026-01-31T08:00:00Z"
@@ -296,7 +253,7 @@ def warnings(config: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _wrong_maps(maps: object) -> Iterator[str]:
-    errors = JSONSchemaValidator(_STREAM_MAPS).iter_errors(maps)
+    errors = JSONSchemaValidator(STREAM_MAPS).iter_errors(maps)
     for error in sorted(errors, key=lambda error: [str(p) for p in error.path]):
         parts = [printable(part, NAME_LIMIT) for part in [*error.path][:2]]
         yield f"{': '.join(['stream_maps', *parts])}: must be {error.schema['title']}"

@@ -61,6 +61,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"users": {"__fliter__": "True"}}, 'unknown option; did you mean "__filter__"?'),
     ({"users": {"email": "sha256("}}, "`sha256(` is not an expression"),
     ({"users": {"email": "null"}}, 'email: must be an expression (a string) or "__NULL__"'),
+    ({"users": {"email": " Null"}}, 'email: must be an expression (a string) or "__NULL__"'),
     ({"users": {"email": ""}}, "must be an expression (a string)"),
     ({"users": {"email": "a = 1"}}, "is not an expression"),
     ({"users": {"email": "(" * 10_000}}, "is not an expression"),
