@@ -109,6 +109,7 @@ def test_no_key(sandbox: Sandbox, tap: Tap, keys: object) -> None:
         ({"users": {"email": None}}, {"users": {"email": None}}, []),
         ({"users": {"firstName": "'x'"}}, {"users.firstName": "'x'"}, []),
         ({"users": None}, {"users": None}, []),
+        ({"users": {"__key_properties__": None}}, {"users.__key_properties__": None}, []),
     ],
 )
 def test_nulls_that_meltano_has_dropped(
