@@ -163,7 +163,7 @@ def what_people_write(project: Project) -> None:
             '{"users": {"email": {"type": ["string", "null"], "selected": false}}}',
             "`selected` is true in the metadata, false in its schema",
         ),
-        ("stream_maps.users.email", "null", 'to remove a property, write "__NULL__"'),
+        ("stream_maps.users.email", "null", 'must be an expression (a string) or "__NULL__"'),
     ):
         records, said = users((setting, value), fails=True)
         assert why in said
