@@ -70,59 +70,41 @@ EXPRESSIONS = {
     "sessions": ["window['start'][:10]", "_.get('location')", "referrer", "window"],
     "users": ["sha256(email) if email else None", "interests", "address", "json.dumps(statistics)"],
 }
-# Not `record` alone: the SDK's schema of it lacks what the same map removes, the tap's has it.
-EVERYWHERE = [
-    "record['userId']",
-    "bool(_)",
-    "__stream_name__",
-    "'constant'",
-    "1.5",
-    "None",
-    "config['salt']",
-]
-CHANGES = [None, "__NULL__", "self", "sha256(str(self))", "'redacted'"]
-FILTERS = {
-    "events": "eventType != 'pageOpened'",
-    "sessions": "referrer",
-    "users": "_['statistics'].get('orders', 0) > 0",
-}
+CHANGES = [None, "__NULL__", "self", "sha256(config['salt'] + str(self))", "1.5"]
+FILTERS = {"events": "eventType != 'pageOpened'", "sessions": "referrer", "users": "email"}
 
 
 @st.composite
 def maps_of(draw: st.DrawFn, stream: str, declared: list[str]) -> Json:
     """Stream maps of a stream, none of them for a property that it does not have."""
-    pool = st.sampled_from(EXPRESSIONS[stream] + EVERYWHERE)
     others = [name for name in declared if name not in {KEYS[stream], ADDITIONAL}]
+    # Not `record` alone: the tap's schema of it keeps what the same map removes, as its values do.
+    pool = st.sampled_from([*EXPRESSIONS[stream], "record['userId']", "bool(_)", "None"])
     changed = st.sampled_from(CHANGES) | pool
-    result: Json = {
+    more: list[Json] = [
+        {"__filter__": FILTERS[stream]},
+        {"__else__": None, KEYS[stream]: KEYS[stream]},
+        {"__key_properties__": []},
+        {},
+    ]
+    return {
         **draw(st.dictionaries(st.sampled_from(others), changed, max_size=3)),
         **draw(st.dictionaries(st.sampled_from(["added", "other"]), pool, max_size=2)),
+        **draw(st.sampled_from(more)),
     }
-    if draw(st.integers(0, 2)) == 0:
-        result["__filter__"] = draw(st.sampled_from([FILTERS[stream], "userId", "False"]))
-    if draw(st.integers(0, 4)) == 0:
-        result["__else__"] = draw(st.sampled_from([None, "__NULL__"]))
-        result[KEYS[stream]] = KEYS[stream]
-    elif draw(st.integers(0, 4)) == 0:
-        kept = [name for name in declared if result.get(name, "") not in (None, "__NULL__")]
-        result["__key_properties__"] = draw(st.sampled_from([[], [kept[0]], kept[:2]]))
-    return result
 
 
 @st.composite
 def stream_maps(draw: st.DrawFn, stream: str, declared: list[str]) -> Json:
-    """A setting `stream_maps`."""
-    result: Json = {}
-    if draw(st.integers(0, 3)):
-        own = draw(maps_of(stream, declared))
-        if draw(st.integers(0, 3)) == 0:
-            own["__alias__"] = draw(st.sampled_from(["renamed", "'croct_' + __stream_name__"]))
-        result[draw(st.sampled_from([stream, f"{stream[:3]}*"]))] = own
-    for alias in draw(st.sampled_from([[], [], ["copies"], ["copies", "more"]])):
-        result[alias] = {"__source__": stream, **draw(maps_of(stream, declared))}
-    if result and draw(st.integers(0, 9)) == 0:  # alone, it would leave nothing
-        result["__else__"] = None
-    return result
+    """A setting `stream_maps`: one map of a stream or several."""
+    maps = maps_of(stream, declared)
+    name = draw(st.sampled_from([stream, f"{stream[:3]}*"]))
+    alias = draw(st.sampled_from([{}, {}, {"__alias__": "'croct_' + __stream_name__"}]))
+    result: Json = {name: {**draw(maps), **alias}}
+    for copies in draw(st.sampled_from([[], [], ["copies"], ["copies", "more"]])):
+        result[copies] = {"__source__": stream, **draw(maps)}
+    others = {"__else__": None} if draw(st.integers(0, 9)) == 0 else {}
+    return {**result, **others}
 
 
 # Settings and catalogs

@@ -1,4 +1,4 @@
-"""The environment of a run: `.env`, the key as it arrives and proxies."""
+"""The environment of a run: the key as it arrives, the working directory, and proxies."""
 
 from __future__ import annotations
 
@@ -18,15 +18,6 @@ if TYPE_CHECKING:
     from tests.support.fixtures import Tap
 
 KEY = "5f0c1c1e-7a3b-4d7e-9b62-0c3f6f1e8a11"
-
-
-def test_white_space_and_a_byte_order_mark(sandbox: Sandbox, tap: Tap, tmp_path: Path) -> None:
-    lines = [f"TAP_CROCT_API_KEY={KEY}", "TAP_CROCT_PAGE_SIZE=7"]
-    (tmp_path / ".env").write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode())
-    output = tap(None, "--config=ENV", TAP_CROCT_API_URL=f" {sandbox.url}\n")
-    assert output.code == 0, output.stderr
-    assert sandbox.requests[0].param("pageSize") == "7"
-    assert output.warnings == []
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import socket
-import threading
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -13,6 +11,7 @@ import pytest
 
 from dev.running import write
 from dev.sandbox import Fault
+from tests.support.between import Between
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -166,24 +165,16 @@ def test_a_proxy_gets_what_leaves_this_machine(tap: Tap, sandbox: Sandbox) -> No
     assert_hidden(output)
 
 
-def test_an_encrypted_connection_or_none(tap: Tap) -> None:
+def test_an_encrypted_connection_or_none(sandbox: Sandbox, tap: Tap) -> None:
     """What answers in plain text gets no request, and so no key."""
-    seen: list[bytes] = []
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(20)
-
-        def answer() -> None:
-            connection, _ = server.accept()
-            with connection:
-                seen.append(connection.recv(65536))
-                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-
-        thread = threading.Thread(target=answer)
-        thread.start()
-        url = f"https://127.0.0.1:{server.getsockname()[1]}"
-        output = tap({"api_key": KEY, "api_url": url, "max_retries": 0})
-        thread.join()
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    between = Between(sandbox, lambda client: client.sendall(answer))
+    config = {"api_key": KEY, "api_url": f"https://{between.host}", "max_retries": 0}
+    output = tap(config)
     assert output.code == 1
     assert "events: no secure connection to 127.0.0.1:" in output.last_line
-    assert KEY.encode() not in seen[0]
+    assert "it answers without TLS" in output.last_line
+    assert "should start with `http://`" in output.last_line
+    (received,) = between.received
+    assert KEY.encode() not in received
     assert_hidden(output)

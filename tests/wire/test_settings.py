@@ -294,12 +294,14 @@ class TestEnvironment:
         assert other.endswith("TAP_CROCT_ZZZ: is not a setting, and is ignored")
 
     def test_a_dotenv_file(self, sandbox: Sandbox, tmp_path: Path, tap: Tap) -> None:
-        (tmp_path / ".env").write_text(
-            f"TAP_CROCT_API_KEY={sandbox.switches.api_key}\n"
-            f"TAP_CROCT_API_URL={sandbox.url}\nTAP_CROCT_PAGE_SIZE=9\nTAP_CROCT_MAX_RECORDS=5\n"
-        )
-        output = tap(None, "--config=ENV", TAP_CROCT_PAGE_SIZE="11", TAP_CROCT_MAX_RECORDS="")
+        """Also as some editors write it; white space around a value is not part of it."""
+        lines = f"API_KEY={sandbox.switches.api_key} PAGE_SIZE=9 MAX_RECORDS=5".split()
+        text = "".join(f"TAP_CROCT_{line}\r\n" for line in lines)
+        (tmp_path / ".env").write_bytes(b"\xef\xbb\xbf" + text.encode())
+        given = {"API_URL": f" {sandbox.url}\n", "PAGE_SIZE": "11", "MAX_RECORDS": ""}
+        output = tap(None, "--config=ENV", **{f"TAP_CROCT_{n}": v for n, v in given.items()})
         assert output.code == 0, output.stderr
+        assert output.warnings == []
         assert sandbox.requests[0].param("pageSize") == "11"  # the environment wins
         assert output.counts()["events"] == 11  # unless a variable is empty
 

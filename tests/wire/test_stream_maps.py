@@ -50,6 +50,10 @@ def test_right_ones(sandbox: Sandbox, tap: Tap, stream_maps: Json) -> None:
 OTHER = "is the name of another stream"
 ALIAS = "__alias__: must yield a stream name"
 ONE_STREAM = "end in one stream"
+NO_NAMES = [
+    *("1042", "2026-11", "None", "True", "1.5", "[1]", "x(", "''", "croct users"),
+    *("'croct users'", "'a\\nb'", "'a/b'", "__stream_name__ + 1"),
+]
 WRONG: list[tuple[Json, str]] = [
     ({"user": {"email": None}}, 'user: unknown stream "user"; did you mean "users"?'),
     ({"user": None}, 'user: unknown stream "user"; did you mean "users"?'),
@@ -73,24 +77,7 @@ WRONG: list[tuple[Json, str]] = [
     ({"users": {"__filter__": 5}}, "users: __filter__: must be a string"),
     ({"users": {"userId": None}}, "Removing key property 'userId' is not permitted"),
     # names and keys
-    *[
-        ({"users": {"__alias__": alias}}, f"users: {ALIAS}")
-        for alias in (
-            "1042",
-            "2026-11",
-            "None",
-            "True",
-            "croct users",
-            "''",
-            "'croct users'",
-            "[1]",
-            "x(",
-            "1.5",
-            "'a\\nb'",
-            "'a/b'",
-            "__stream_name__ + 1",
-        )
-    ],
+    *(({"users": {"__alias__": alias}}, f"users: {ALIAS}") for alias in NO_NAMES),
     ({"people": {"__source__": "users", "__alias__": "email"}}, "__alias__: does not go with"),
     ({"sessions": {"__source__": "users"}}, f"sessions: {OTHER}"),
     ({"a": {"__source__": "user?"}, "users": {"__alias__": "a"}}, ONE_STREAM),

@@ -118,10 +118,3 @@ def test_a_bundle_that_cannot_be_used(
     assert output.code == 1
     assert f"{variable} names {bundle}, which cannot be used" in output.last_line
     assert "Traceback" not in output.stderr
-
-
-def test_a_server_without_tls(sandbox: Sandbox, tap: Tap) -> None:
-    output = tap(sandbox.config(api_url=sandbox.url.replace("http:", "https:"), max_retries=1))
-    assert output.code == 1
-    assert "it answers without TLS" in output.last_line
-    assert "should start with `http://`" in output.last_line
