@@ -9,6 +9,7 @@ import pytest
 
 from dev.expected import STREAMS
 from dev.sandbox import Fault
+from dev.sandbox.api import PROBLEMS
 from tests.support.runs import assert_all, serve
 
 if TYPE_CHECKING:
@@ -74,6 +75,14 @@ def test_fatal_trouble_stops_the_run(
     assert len(sandbox.pages("sessions")) == 1
     assert output.counts()["events"] == len(sandbox.world.items("events"))
     assert output.state["bookmarks"]["events"]["cursor"]
+
+
+@pytest.mark.parametrize("kind", PROBLEMS)
+def test_what_the_sandbox_can_answer(start: Start, tap: Tap, kind: str) -> None:
+    output = tap(start(problem=kind).config())
+    assert output.code == 1
+    assert f"events: {PROBLEMS[kind][0]} " in output.last_line
+    assert f"/{kind})" in output.last_line
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308, 300])

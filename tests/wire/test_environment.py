@@ -71,6 +71,7 @@ def test_a_working_directory_that_is_gone(tmp_path: Path) -> None:
 # Proxies
 
 ABROAD = {"api_key": KEY, "api_url": "https://127.0.0.1:9/export", "max_retries": 0}
+VARIABLES = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"]
 PASSWORDS = ["pass#word", "p/ss", "pa ss", "p@ss:word", "pass?word", "pa[ss", "geheim%20"]
 NO_PROXIES = [
     "somebody:geheim@127.0.0.1:1",
@@ -86,7 +87,7 @@ NO_PROXIES = [
 ]
 
 
-@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
+@pytest.mark.parametrize("variable", VARIABLES)
 @pytest.mark.parametrize("password", PASSWORDS)
 def test_a_proxys_password_is_in_no_log(tap: Tap, variable: str, password: str) -> None:
     proxy = {variable: f"http://somebody:{password}@127.0.0.1:1"}
@@ -95,11 +96,12 @@ def test_a_proxys_password_is_in_no_log(tap: Tap, variable: str, password: str) 
     assert password not in output.stderr
 
 
+@pytest.mark.parametrize("variable", VARIABLES)
 @pytest.mark.parametrize("proxy", NO_PROXIES)
-def test_what_is_not_the_url_of_a_proxy(tap: Tap, proxy: str) -> None:
-    output = tap(ABROAD, no_proxy="", TAP_CROCT_LOGLEVEL="DEBUG", HTTPS_PROXY=proxy)
+def test_what_is_not_the_url_of_a_proxy(tap: Tap, proxy: str, variable: str) -> None:
+    output = tap(ABROAD, no_proxy="", TAP_CROCT_LOGLEVEL="DEBUG", **{variable: proxy})
     assert output.code == 1
-    assert "HTTPS_PROXY is not the URL of a proxy" in output.last_line
+    assert f"{variable} is not the URL of a proxy" in output.last_line
     assert "percent-encoded" in output.last_line
     assert "geheim" not in output.stderr
 

@@ -44,9 +44,9 @@ def retries(output: Output) -> list[str]:
 
 @pytest.mark.parametrize("fault", RETRIABLE.values(), ids=RETRIABLE.keys())
 def test_transient_trouble_is_retried(sandbox: Sandbox, tap: Tap, fault: Fault) -> None:
-    fault = replace(fault, when=second_page, seconds=fault.seconds / 2)
+    fault = replace(fault, when=second_page, seconds=fault.seconds * 0.6)
     sandbox.faults = [fault]
-    output = tap(sandbox.config(page_size=200, request_timeout=1, max_retries=3))
+    output = tap(sandbox.config(page_size=200, request_timeout=1.5, max_retries=3))
     assert_all(output, sandbox)
     assert fault.seen == 1
     (line,) = retries(output)
@@ -266,6 +266,6 @@ def test_a_response_that_drips(
 def test_absurd_lengths(sandbox: Sandbox, tap: Tap, head: bytes) -> None:
     between = Between(sandbox, dripping(head, b"H"))
     url = f"http://{between.host}/export"
-    output = tap(sandbox.config(api_url=url, request_timeout=0.1, max_retries=5))
+    output = tap(sandbox.config(api_url=url, request_timeout=0.3, max_retries=5))
     assert_all(output, sandbox)
     assert "; retry 1 of 5" in output.stderr

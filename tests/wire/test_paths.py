@@ -113,6 +113,16 @@ def test_flattened_values(sandbox: Sandbox, tap: Tap, depth: int) -> None:
                 assert json.loads(record["attributes"]) == wanted["attributes"]
 
 
+@pytest.mark.parametrize(
+    ("depth", "lands"),
+    [(1, {"address__new": {"a": {"b": 1}}}), (2, {"address__new__a": {"b": 1}})],
+)
+def test_no_deeper_than_asked_for(sandbox: Sandbox, tap: Tap, depth: int, lands: Json) -> None:
+    sandbox.world.items("users")[0]["address"] = {"new": {"a": {"b": 1}}}
+    output = tap(sandbox.config(flattening_enabled=True, flattening_max_depth=depth))
+    assert json.loads(output.records("users")[0]["additionalProperties"]) == lands
+
+
 def test_names_of_columns_that_clash(sandbox: Sandbox, tap: Tap, catalog: Json) -> None:
     """Cut to 25 characters, the names of two columns of events are the same."""
     select_only(catalog, "sessions", "users")

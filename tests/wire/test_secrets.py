@@ -65,10 +65,11 @@ def test_at_every_level(start: Start, tap: Tap, level: str) -> None:
 
 @pytest.mark.parametrize("key", [f"{KEY}\n", [KEY], {"k": KEY}, f"{KEY}é"])
 @pytest.mark.parametrize(("option", "code"), [("--test", 1), ("--discover", 0)])
-def test_a_malformed_key(tap: Tap, key: object, option: str, code: int) -> None:
-    output = tap({"api_key": key}, option, TAP_CROCT_LOGLEVEL="DEBUG")
+def test_a_malformed_key(sandbox: Sandbox, tap: Tap, key: object, option: str, code: int) -> None:
+    output = tap(sandbox.config(api_key=key), option, TAP_CROCT_LOGLEVEL="DEBUG")
     assert output.code == code
     assert_hidden(output)
+    assert sandbox.requests == []
 
 
 def test_it_is_redacted_before_a_text_is_cut(start: Start, tap: Tap) -> None:
