@@ -43,6 +43,14 @@ _RETRIABLE = (
 )
 
 
+class Session(requests.Session):
+    """A session that does not even look where a redirect leads: it may lead nowhere valid."""
+
+    @override
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Return none: `requests` prepares the next request of a redirect that is not followed."""
+
+
 class Exchange:
     """A request on its way, in a thread of its own.
 
@@ -54,9 +62,7 @@ class Exchange:
     received = 0
     """When the response was complete, in milliseconds since the epoch."""
 
-    def __init__(
-        self, session: requests.Session, request: requests.PreparedRequest, timeout: float
-    ) -> None:
+    def __init__(self, session: Session, request: requests.PreparedRequest, timeout: float) -> None:
         """Send a request, without waiting for its response.
 
         Args:
@@ -79,7 +85,7 @@ class Exchange:
         response: requests.Response = self._next_step("body")
         return response
 
-    def _receive(self, session: requests.Session, request: requests.PreparedRequest) -> None:
+    def _receive(self, session: Session, request: requests.PreparedRequest) -> None:
         try:
             response = session.send(
                 request, timeout=self._timeout, allow_redirects=False, stream=True
@@ -126,7 +132,7 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
     requests_sent = retries = 0
     """How many requests were sent, and how many of them were retries."""
 
-    _session: requests.Session | None = None
+    _session: Session | None = None
     _pending: Exchange | None = None
 
     @property
@@ -143,10 +149,10 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
 
     @property
     @override
-    def requests_session(self) -> requests.Session:
+    def requests_session(self) -> Session:
         """A session that sends plain HTTP through no proxy."""
         if self._session is None:
-            self._session = requests.Session()
+            self._session = Session()
             # A proxy from the environment would get a request to `http://localhost`, key and all.
             self._session.trust_env = self.url_base.startswith("https:")
             # Prepared requests skip REQUESTS_CA_BUNDLE, unless the session has it.

@@ -33,6 +33,9 @@ class Between:
             spoiled_byte: Which byte from the sandbox is changed in the first connection.
         """
         self.connections = 0
+        self.received: list[bytes] = []
+        """What came first in each connection that was answered here."""
+
         self._port = sandbox.server.server_address[1]
         self._spoil, self._tls, self._spoiled_byte = spoil, tls, spoiled_byte
         self._server = socket.create_server(("127.0.0.1", 0))
@@ -53,7 +56,7 @@ class Between:
                 client = self._tls.wrap_socket(client, server_side=True)
             if number < len(self._spoil):
                 with client:
-                    client.recv(65536)
+                    self.received.append(client.recv(65536))
                     self._spoil[number](client)
                 return
             server = socket.create_connection(("127.0.0.1", self._port))

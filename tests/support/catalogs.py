@@ -11,28 +11,44 @@ from tests.support.in_process import run_tap_in_process
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.support.fixtures import Json
 
-def catalog_of(folder: Path) -> dict[str, Any]:
+
+def catalog_of(folder: Path) -> Json:
     """Return what `--discover` prints."""
-    catalog: dict[str, Any] = json.loads(run_tap_in_process(folder, None, "--discover").stdout)
+    catalog: Json = json.loads(run_tap_in_process(folder, None, "--discover").stdout)
     return catalog
 
 
-def selected_catalog(folder: Path, *streams: str) -> dict[str, Any]:
+def selected_catalog(folder: Path, *streams: str) -> Json:
     """Return the catalog with streams selected, all of them by default, and the others not."""
     catalog = catalog_of(folder)
-    for stream in STREAMS:
-        select(catalog, stream, selected=stream in (streams or STREAMS))
+    select_only(catalog, *(streams or STREAMS))
     return catalog
 
 
-def select(catalog: dict[str, Any], stream: str, *path: str, selected: bool) -> None:
+def select_only(catalog: Json, *streams: str) -> None:
+    """Select these streams, and deselect the others."""
+    for stream in STREAMS:
+        select(catalog, stream, selected=stream in streams)
+
+
+def select(catalog: Json, stream: str, *path: str, selected: bool) -> None:
     """Select or deselect a stream, or a property by its path."""
     breadcrumb = [part for name in path for part in ("properties", name)]
-    for entry in catalog["streams"]:
-        if entry["tap_stream_id"] == stream:
-            for metadata in entry["metadata"]:
-                if metadata["breadcrumb"] == breadcrumb:
-                    metadata["metadata"]["selected"] = selected
-                    return
-    raise KeyError((stream, path))
+    metadata_of(entry_of(catalog, stream), breadcrumb)["selected"] = selected
+
+
+def entry_of(catalog: Json, stream: str) -> Json:
+    """Return the entry of a stream."""
+    (entry,) = [found for found in catalog["streams"] if found["tap_stream_id"] == stream]
+    return entry  # type: ignore[no-any-return]
+
+
+def metadata_of(entry: Json, breadcrumb: Any) -> Json:
+    """Return the metadata of a breadcrumb; empty ones are added where it has none."""
+    for item in entry["metadata"]:
+        if item["breadcrumb"] == breadcrumb:
+            return item["metadata"]  # type: ignore[no-any-return]
+    entry["metadata"].append({"breadcrumb": breadcrumb, "metadata": {}})
+    return entry["metadata"][-1]["metadata"]  # type: ignore[no-any-return]

@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import tempfile
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
@@ -50,18 +50,17 @@ def run_tap_in_process(
     command = ["tap-croct", *arguments(folder, config, *args, state=state, catalog=catalog)]
     # Files, because the tap may write to what is below the text stream, down to its descriptor.
     with _stream() as stdout, _stream() as stderr:
-        with ExitStack() as stack:
-            for patch in (
-                mock.patch.object(sys, "argv", command),
-                mock.patch.object(sys, "stdout", stdout),
-                mock.patch.object(sys, "stderr", stderr),
-                mock.patch.dict(os.environ, clean_environment(**environment), clear=True),
-                _working_directory(folder),
-                _signal_handlers(timeout),
-                _logging_as_new(),
-                _garbage_collection(),
-            ):
-                stack.enter_context(patch)
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            mock.patch.dict(os.environ, clean_environment(**environment), clear=True),
+            _signal_handlers(timeout),
+            _logging_as_new(),
+            _garbage_collection(),
+        ):
+            patch.setattr(sys, "argv", command)
+            patch.setattr(sys, "stdout", stdout)
+            patch.setattr(sys, "stderr", stderr)
+            patch.chdir(folder)
             code = _exit_code()
         return Output(code, _content(stdout), _content(stderr))
 
@@ -86,16 +85,6 @@ def _exit_code() -> int:
         print(end.code, file=sys.stderr)
         return 1
     return 0
-
-
-@contextmanager
-def _working_directory(folder: Path) -> Iterator[None]:
-    before = os.getcwd()  # noqa: PTH109 - as text, like what the run sees
-    os.chdir(folder)
-    try:
-        yield
-    finally:
-        os.chdir(before)
 
 
 @contextmanager

@@ -174,12 +174,9 @@ def differences(reference: Outcome, tap: Outcome, *, flattened: bool) -> list[st
             wanted, got = wanted[:length], got[:length]
         if len(wanted) != len(got):
             found.append(f"{name}: {len(wanted)} records of the reference, {len(got)} of the tap")
-        for number, (one, other) in enumerate(zip(wanted, got, strict=False)):
-            found += [
-                f"{name}, record {number}, {key}: reference {one.get(key)!r}, tap {other.get(key)!r}"
-                for key in {**one, **other}
-                if one.get(key, ...) != other.get(key, ...)
-            ]
+        for one, other in zip(wanted, got, strict=False):
+            different = [key for key in {**one, **other} if one.get(key) != other.get(key)]
+            found += [f"{name}, {key}: {one.get(key)}, tap {other.get(key)}" for key in different]
     return found
 
 

@@ -168,18 +168,9 @@ class Reader:
         return ""
 
     def _install_shims(self) -> None:
+        programs = ["tap-croct", "meltano", "pip", "pip3", "python", "python3", "make", "curl"]
         targets = [file.stem for file in REQUIREMENTS.glob("target-*.txt")]
-        for name in (
-            "tap-croct",
-            "meltano",
-            "pip",
-            "pip3",
-            "python",
-            "python3",
-            "make",
-            "curl",
-            *targets,
-        ):
+        for name in programs + targets:
             file = self._shims / name
             file.write_text(
                 f'#!/bin/sh\nexec "{sys.executable}" "{Path(shim.__file__)}" "${{0##*/}}" "$@"\n'

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from dev.expected import expected_records
 from dev.sandbox import Fault
+from tests.support.runs import Pipeline, ids
 
 if TYPE_CHECKING:
     from dev.sandbox import Request, Sandbox
-    from tests.support.fixtures import Tap
+    from tests.support.fixtures import Json, Tap
 
 SIZE = 20
 PASSED = {"start_date": "2020-01-01", "end_date": "2026-01-01T03:00:00Z"}
@@ -49,7 +50,7 @@ def empty_pages(sandbox: Sandbox, *runs: tuple[int, int]) -> list[Fault]:
     "runs", [[(40, 1)], [(0, 1)], [(0, 4)], [(40, 4), (60, 4), (80, 4)]], ids=str
 )
 def test_they_are_followed(
-    sandbox: Sandbox, tap: Tap, runs: list[tuple[int, int]], window: dict[str, str]
+    sandbox: Sandbox, tap: Tap, runs: list[tuple[int, int]], window: Json
 ) -> None:
     wanted = tap(sandbox.config(**window)).records("events")
     faults = empty_pages(sandbox, *runs)
@@ -64,57 +65,51 @@ def test_they_are_followed(
 @pytest.mark.parametrize("window", [{}, PASSED, {"start_date": "2020-01-01"}], ids=str)
 @pytest.mark.parametrize("position", [0, 40])
 def test_after_five_the_next_run_resumes(
-    sandbox: Sandbox, tap: Tap, position: int, window: dict[str, str]
+    tap: Tap, pipeline: Pipeline, position: int, window: Json
 ) -> None:
     """The window does not count as finished: a later `end_date` brings what is missing, too."""
+    sandbox = pipeline.sandbox
+    wanted = tap(sandbox.config(**window)).records("events")
     faults = empty_pages(sandbox, (position, 9))
-    first = tap(sandbox.config(page_size=SIZE, **window))
+    first = pipeline.run(page_size=SIZE, **window)
     assert sum(fault.seen for fault in faults) == 5
-    assert first.code == 0, first.stderr
     (warning,) = first.warnings
     assert "events: 5 pages without records in a row" in warning
     assert first.last_line.endswith("left for the next run: events (empty pages)")
-    bookmark: dict[str, Any] = first.state["bookmarks"]["events"]
-    assert bookmark["cursor"]
+    bookmark = pipeline.bookmark()
     assert not bookmark["scope"]["finished"]
     assert len(first.records("events")) == position
 
     sandbox.faults = []
-    sandbox.requests.clear()
-    second = tap(sandbox.config(page_size=SIZE, **window), state=first.state)
+    second = pipeline.run(page_size=SIZE, **window)
     assert bookmark["cursor"] in [page.param("cursor") for page in sandbox.pages("events")]
     assert second.last_line.endswith("nothing left")
-    wanted = tap(sandbox.config(**window)).records("events")
-    assert first.records("events") + second.records("events") == wanted
+    assert pipeline.records["events"] == wanted
 
     later = {**window, "end_date": "2027-01-01"} if "end_date" in window else window
     third = tap(sandbox.config(page_size=SIZE, **later), state=first.state)
-    found = {record["id"] for run in (first, third) for record in run.records("events")}
-    assert found == {record["id"] for record in expected_records(sandbox.world, "events")}
+    found = ids(first.records("events") + third.records("events"))
+    assert found == ids(sandbox.world.items("events"))
 
 
 @pytest.mark.parametrize("parameter", ["start", "pageSize"])
 @pytest.mark.parametrize("count", [1, 4, 5, 12])
-def test_while_the_time_unit_is_found_out(
-    sandbox: Sandbox, tap: Tap, count: int, parameter: str
-) -> None:
+def test_while_the_time_unit_is_found_out(pipeline: Pipeline, count: int, parameter: str) -> None:
     """More than four say nothing about the unit: a wrong one would bring an empty export."""
-    window = {"start_date": "2020-01-01", "end_date": "2027-01-01"}
-    sandbox.faults = [
-        Fault(
-            status=200,
-            body=empty(0, number),
-            when=lambda r: (
-                r.stream == "events" and r.param("pageSize") == "1" and parameter in r.params
-            ),
-        )
+    window: Json = {"start_date": "2020-01-01", "end_date": "2027-01-01"}
+
+    def asks_for_the_unit(request: Request) -> bool:
+        only_one = request.stream == "events" and request.param("pageSize") == "1"
+        return only_one and parameter in request.params
+
+    pipeline.sandbox.faults = [
+        Fault(status=200, body=empty(0, number), when=asks_for_the_unit)
         for number in range(2, count + 2)
     ]
-    first = tap(sandbox.config(**window))
-    assert first.code == 0, first.stderr
-    wanted = expected_records(sandbox.world, "events")
+    first = pipeline.run(**window)
+    wanted = expected_records(pipeline.sandbox.world, "events")
     assert first.records("events") == (wanted if count < 5 else [])
     assert first.last_line.endswith("nothing left" if count < 5 else "events (empty pages)")
-    sandbox.faults = []
-    second = tap(sandbox.config(**window), state=first.state)
-    assert first.records("events") + second.records("events") == wanted
+    pipeline.sandbox.faults = []
+    pipeline.run(**window)
+    assert pipeline.records["events"] == wanted

@@ -65,7 +65,7 @@ def test_as_the_sdk_would(sandbox: Sandbox, tap: Tap, part: int) -> None:
         counts.update(
             name
             for name, seen in {
-                "selection": case.selection,
+                "selection": case.selected,
                 "stream maps": case.config.get("stream_maps"),
                 "several maps": "copies" in outcome.schemas,
                 "flattening": flattened,

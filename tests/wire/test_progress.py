@@ -9,46 +9,40 @@ import pytest
 
 from dev.expected import STREAMS
 from dev.sandbox import Fault
-from tests.support.catalogs import selected_catalog
+from tests.support.catalogs import select_only
+from tests.support.runs import Pipeline, fail_from, says
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from dev.running import Output
     from dev.sandbox import Sandbox
-    from tests.support.fixtures import Start, Tap
+    from tests.support.fixtures import Json, Start, Tap
 
 
 def lines(output: Output) -> list[str]:
     """Return what the tap says at INFO, without what stands before it."""
-    return [
-        line.split(" | ", 3)[-1].strip()
-        for line in output.stderr.splitlines()
-        if "| INFO     | tap-croct" in line
-    ]
+    return says([x for x in output.stderr.splitlines() if "| INFO     | tap-croct" in x])
 
 
 # Where it resumes: a line for each stream, before the first request
 
 
-def test_from_the_beginning(sandbox: Sandbox, tap: Tap, tmp_path: Path) -> None:
-    said = lines(tap(sandbox.config(), catalog=selected_catalog(tmp_path, "events", "users")))
-    wanted = ["events: starts from the beginning", "users: starts from the beginning"]
-    assert [line for line in said if "starts from" in line] == wanted
+def test_from_the_beginning_and_the_start_date(sandbox: Sandbox, tap: Tap, catalog: Json) -> None:
+    select_only(catalog, "events", "users")
+    for settings, start in (
+        ({}, "the beginning"),
+        ({"start_date": "2026-01-01T01:00:00+01:00"}, "2026-01-01T00:00:00.000Z (start_date)"),
+    ):
+        said = lines(tap(sandbox.config(**settings), catalog=catalog))
+        wanted = [f"{stream}: starts from {start}" for stream in ("events", "users")]
+        assert [line for line in said if "starts from" in line] == wanted
 
 
-def test_from_the_start_date(sandbox: Sandbox, tap: Tap) -> None:
-    output = tap(sandbox.config(start_date="2026-01-01T01:00:00+01:00"))
-    for stream in STREAMS:
-        assert f"{stream}: starts from 2026-01-01T00:00:00.000Z (start_date)" in lines(output)
-
-
-def test_from_the_cursor_and_by_time(sandbox: Sandbox, tap: Tap) -> None:
-    state = tap(sandbox.config()).state
-    seen = {s: state["bookmarks"][s]["replication_key_value"] for s in STREAMS}
-    del state["bookmarks"]["users"]["cursor"]
-    del state["bookmarks"]["sessions"]["replication_key_value"]
-    said = lines(tap(sandbox.config(lookback_hours=0), state=state))
+def test_from_the_cursor_and_by_time(pipeline: Pipeline) -> None:
+    pipeline.run()
+    seen = {s: pipeline.bookmark(s)["replication_key_value"] for s in STREAMS}
+    del pipeline.bookmark("users")["cursor"]
+    del pipeline.bookmark("sessions")["replication_key_value"]
+    said = lines(pipeline.run(lookback_hours=0))
     assert f"events: resumes from the cursor (latest time seen: {seen['events']})" in said
     assert "sessions: resumes from the cursor" in said
     by_time = f"users: resumes by time, from {seen['users']} (0 h before the latest time seen)"
@@ -109,9 +103,7 @@ def test_questions_are_counted(start: Start, tap: Tap) -> None:
 
 
 def test_an_error(sandbox: Sandbox, tap: Tap) -> None:
-    sandbox.faults = [
-        Fault(status=403, times=-1, when=lambda request: len(sandbox.pages("events")) > 2)
-    ]
+    fail_from(sandbox, 3)
     said = lines(tap(sandbox.config(page_size=100)))
     stopped = "events: stopped: 200 records in 2 pages, "
     assert any(line.startswith(stopped) for line in said)

@@ -10,14 +10,12 @@ import pytest
 
 from dev.expected import KEYS, ORDERS, STREAMS
 from tap_croct import schemas
-from tests.support.catalogs import catalog_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from dev.sandbox import Sandbox
-    from tests.support.fixtures import Tap
+    from tests.support.fixtures import Json, Tap
 
 TIMES = {
     "events": {"timestamp"},
@@ -66,21 +64,21 @@ def walk(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str
 
 
 @pytest.fixture
-def catalog(tmp_path: Path) -> dict[str, Any]:
-    return {entry["tap_stream_id"]: entry for entry in catalog_of(tmp_path)["streams"]}
+def entries(catalog: Json) -> dict[str, Json]:
+    return {entry["tap_stream_id"]: entry for entry in catalog["streams"]}
 
 
-def test_streams_and_keys(catalog: dict[str, Any]) -> None:
-    assert list(catalog) == list(STREAMS)
-    for stream, entry in catalog.items():
+def test_streams_and_keys(entries: dict[str, Json]) -> None:
+    assert list(entries) == list(STREAMS)
+    for stream, entry in entries.items():
         assert entry["key_properties"] == [KEYS[stream]]
         assert entry["replication_key"] == ORDERS[stream]
         assert entry["replication_method"] == "INCREMENTAL"
         assert entry["schema"]["required"] == [KEYS[stream]]
 
 
-def test_every_property(catalog: dict[str, Any]) -> None:
-    for stream, entry in catalog.items():
+def test_every_property(entries: dict[str, Json]) -> None:
+    for stream, entry in entries.items():
         for path, prop in walk(entry["schema"]):
             assert prop["description"].strip(), path
             assert ("null" in prop["type"]) is (path != KEYS[stream]), path
@@ -93,10 +91,10 @@ def test_every_property(catalog: dict[str, Any]) -> None:
                 assert "null" in prop["items"]["type"], path
 
 
-def test_the_payloads_of_the_contract(catalog: dict[str, Any]) -> None:
+def test_the_payloads_of_the_contract(entries: dict[str, Json]) -> None:
     table = {line.split()[0]: line.split()[1:] for line in PAYLOADS.strip().splitlines()}
     assert {kind: [p.name for p in props] for kind, props in schemas.PAYLOADS.items()} == table
-    declared = catalog["events"]["schema"]["properties"]["payload"]["properties"]
+    declared = entries["events"]["schema"]["properties"]["payload"]["properties"]
     assert declared.keys() == {"@type"}.union(*table.values())
 
 
@@ -107,12 +105,12 @@ def test_a_property_of_several_payloads_has_one_type() -> None:
             assert seen.setdefault(prop.name, prop.type_dict) == prop.type_dict
 
 
-def test_every_record_is_valid(sandbox: Sandbox, tap: Tap, catalog: dict[str, Any]) -> None:
+def test_every_record_is_valid(sandbox: Sandbox, tap: Tap, entries: dict[str, Json]) -> None:
     output = tap(sandbox.config())
     schema_messages = {message["stream"]: message for message in output.of("SCHEMA")}
     for stream in STREAMS:
         message = schema_messages[stream]
-        assert message["schema"] == catalog[stream]["schema"]
+        assert message["schema"] == entries[stream]["schema"]
         assert message["key_properties"] == [KEYS[stream]]
         assert message["bookmark_properties"] == [ORDERS[stream]]
         validator = jsonschema.Draft7Validator(message["schema"])

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dev.expected import KEYS, ORDERS, STREAMS, by_key, expected_records, moment
+from dev.expected import STREAMS, moment
 from dev.sandbox import Fault, Sandbox, Switches, World
 from dev.sandbox.world import BEGINNING, DAY
+from tests.support.runs import ANEW, Pipeline, assert_all, fail_from
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dev.running import Output
     from dev.sandbox import Request
-    from tests.support.fixtures import Tap
+    from tests.support.fixtures import Json, Tap
 
 SMALL = ["pageOpened"]
 LARGE = ["pageOpened", "tabOpened"]
-ANEW = "since the bookmark was made: exporting"
+HOUR = 3_600_000
 
 
 class Bound(Sandbox):
@@ -49,58 +49,9 @@ def api(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
         yield sandbox
 
 
-class Warehouse:
-    """Runs the tap again and again, and keeps what arrives."""
-
-    def __init__(self, tap: Tap, sandbox: Sandbox) -> None:
-        """Start with nothing."""
-        self.tap = tap
-        self.sandbox = sandbox
-        self.state: dict[str, Any] = {}
-        self.records: dict[str, list[dict[str, Any]]] = {stream: [] for stream in STREAMS}
-        self.last: dict[str, int] = {}
-
-    def run(self, page_size: int = 500, **settings: Any) -> Output:
-        self.sandbox.requests.clear()
-        config = self.sandbox.config(page_size=page_size, **settings)
-        output = self.tap(config, state=self.state)
-        self.state = output.state or self.state
-        self.last = output.counts()
-        for stream in STREAMS:
-            self.records[stream] += output.records(stream)
-        return output
-
-    def missing(
-        self,
-        stream: str = "events",
-        types: list[str] | None = None,
-        start: str = "",
-        end: str = "~",
-    ) -> int:
-        here = by_key(stream, self.records[stream]).keys()
-        order, key = ORDERS[stream], KEYS[stream]
-        return sum(
-            record[key] not in here
-            for record in expected_records(self.sandbox.world, stream)
-            if start <= record[order] < end and (types is None or record.get("eventType") in types)
-        )
-
-    def assert_complete(
-        self,
-        start_date: str = "",
-        end_date: str = "~",
-        event_types: list[str] | None = None,
-        **_: Any,
-    ) -> None:
-        """See that nothing of a scope is missing."""
-        for stream in STREAMS:
-            types = event_types if stream == "events" and event_types else None
-            assert self.missing(stream, types, start_date, end_date) == 0, stream
-
-
 @pytest.fixture
-def warehouse(tap: Tap, api: Sandbox) -> Warehouse:
-    return Warehouse(tap, api)
+def pipeline(tap: Tap, api: Sandbox) -> Pipeline:
+    return Pipeline(tap, api)
 
 
 def at(days: float) -> str:
@@ -166,12 +117,6 @@ SCENARIOS: dict[str, list[Step]] = {
 }
 
 
-def fail_from(sandbox: Sandbox, page: int) -> None:
-    sandbox.faults = [
-        Fault(status=403, times=-1, when=lambda r: len(sandbox.pages(r.stream)) >= page)
-    ]
-
-
 @pytest.mark.parametrize(
     "name",
     [
@@ -179,23 +124,24 @@ def fail_from(sandbox: Sandbox, page: int) -> None:
         for name in SCENARIOS
     ],
 )
-def test_nothing_of_a_scope_is_missing(warehouse: Warehouse, name: str) -> None:
-    settings: dict[str, Any] = {}
+def test_nothing_of_a_scope_is_missing(pipeline: Pipeline, name: str) -> None:
+    settings: Json = {}
     for given, anew in SCENARIOS[name]:
         settings = {"page_size": 100, **given}
         cut = settings.pop("cut", None)
-        warehouse.sandbox.faults.clear()
+        pipeline.sandbox.faults.clear()
         if cut:
-            fail_from(warehouse.sandbox, cut)
-        output = warehouse.run(**settings)
+            fail_from(pipeline.sandbox, cut)
+        finished = not cut or "max_records" in settings
+        output = pipeline.run(code=0 if finished else 1, **settings)
         assert anew is None or [ANEW in line for line in output.warnings] == [True] * anew
         if not cut:
-            assert output.code == 0, output.stderr
-            warehouse.assert_complete(**settings)
-        warehouse.sandbox.world.visits(3)
-    assert ANEW not in warehouse.run(**settings).stderr
-    assert warehouse.last["events"] < 200
-    warehouse.assert_complete(**settings)
+            pipeline.assert_complete(**settings)
+        pipeline.sandbox.world.visits(3)
+    output = pipeline.run(**settings)
+    assert ANEW not in output.stderr
+    assert output.counts()["events"] < 200
+    pipeline.assert_complete(**settings)
 
 
 @pytest.mark.parametrize(
@@ -208,83 +154,76 @@ def test_nothing_of_a_scope_is_missing(warehouse: Warehouse, name: str) -> None:
         ({}, {"api_key": "sandbox-key", "event_types": []}),
     ],
 )
-def test_the_same_in_other_words(
-    warehouse: Warehouse, before: dict[str, Any], after: dict[str, Any]
-) -> None:
-    warehouse.run(**before)
-    state = warehouse.state
-    output = warehouse.run(**after)
+def test_the_same_in_other_words(pipeline: Pipeline, before: Json, after: Json) -> None:
+    state = pipeline.run(**before).state
+    output = pipeline.run(**after)
     assert output.stderr.count("resumes from the cursor") == 3
-    assert sum(warehouse.last.values()) == 0
+    assert sum(output.counts().values()) == 0
     assert output.state == state
 
 
 @pytest.mark.parametrize("wider", [at(3), None])
-def test_a_later_end(warehouse: Warehouse, wider: str | None) -> None:
+def test_a_later_end(pipeline: Pipeline, wider: str | None) -> None:
     """It resumes by time, so that a record counts that arrived late for the old window."""
-    warehouse.run(end_date=at(2))
-    late = {**warehouse.sandbox.world.items("events")[5], "id": "late"}
-    late["timestamp"] = BEGINNING + 2 * DAY - 3 * 3_600_000
-    warehouse.sandbox.world.logs["events"].extend([late])
-    settings: dict[str, Any] = {} if wider is None else {"end_date": wider}
-    output = warehouse.run(lookback_hours=4, time_unit="milliseconds", **settings)
+    world = pipeline.sandbox.world
+    pipeline.run(end_date=at(2))
+    late = {**world.items("events")[5], "id": "late", "timestamp": BEGINNING + 2 * DAY - 3 * HOUR}
+    world.logs["events"].extend([late])
+    settings: Json = {} if wider is None else {"end_date": wider}
+    output = pipeline.run(lookback_hours=4, time_unit="milliseconds", **settings)
     assert ANEW not in output.stderr
-    warehouse.assert_complete(**settings)
+    pipeline.assert_complete(**settings)
     for stream in STREAMS:
-        first = warehouse.sandbox.pages(stream)[0]
+        first = pipeline.sandbox.pages(stream)[0]
         assert first.param("cursor") is None
-        assert first.param("start") == str(BEGINNING + 2 * DAY - 4 * 3_600_000)
+        assert first.param("start") == str(BEGINNING + 2 * DAY - 4 * HOUR)
         says = f"{stream}: resumes by time, from {at(2 - 4 / 24)} (4 h before the old"
         assert says in output.stderr
-    warehouse.run(lookback_hours=4, **settings)
-    assert sum(warehouse.last.values()) == 0
+    assert sum(pipeline.run(lookback_hours=4, **settings).counts().values()) == 0
 
 
-def test_cut_and_rejected(warehouse: Warehouse) -> None:
+def test_cut_and_rejected(pipeline: Pipeline) -> None:
     """The time of the old bookmark must not count for the new export."""
-    warehouse.run(event_types=SMALL)
-    fail_from(warehouse.sandbox, 3)
-    warehouse.run(event_types=LARGE, page_size=100)
-    warehouse.state["bookmarks"]["events"]["cursor"] = "OLD"
-    warehouse.sandbox.faults = [
+    pipeline.run(event_types=SMALL)
+    fail_from(pipeline.sandbox, 3)
+    pipeline.run(code=1, event_types=LARGE, page_size=100)
+    pipeline.bookmark()["cursor"] = "OLD"
+    pipeline.sandbox.faults = [
         Fault(status=410, times=-1, when=lambda r: r.param("cursor") == "OLD")
     ]
-    warehouse.run(event_types=LARGE)
-    assert warehouse.missing(types=LARGE) == 0
+    pipeline.run(event_types=LARGE)
+    pipeline.assert_complete(event_types=LARGE)
 
 
 # What is stored
 
 
-def test_a_state_that_does_not_say(warehouse: Warehouse) -> None:
+def test_a_state_that_does_not_say(pipeline: Pipeline) -> None:
     """As version 0.1.0 wrote it."""
-    warehouse.run(event_types=SMALL)
-    for bookmark in warehouse.state["bookmarks"].values():
-        del bookmark["scope"]
-    output = warehouse.run(start_date=at(-9))
+    pipeline.run(event_types=SMALL)
+    for stream in STREAMS:
+        del pipeline.bookmark(stream)["scope"]
+    output = pipeline.run(start_date=at(-9))
     assert output.stderr.count("resumes from the cursor") == 3
-    assert sum(warehouse.last.values()) == 0
-    assert output.state["bookmarks"]["events"]["scope"]["start_date"] == at(-9)
-    assert warehouse.run(start_date=at(-10)).stderr.count(ANEW) == 3
+    assert sum(output.counts().values()) == 0
+    assert pipeline.bookmark()["scope"]["start_date"] == at(-9)
+    assert pipeline.run(start_date=at(-10)).stderr.count(ANEW) == 3
 
 
-def test_what_is_remembered(warehouse: Warehouse) -> None:
-    warehouse.run(event_types=LARGE, start_date=at(0))
-    scope = warehouse.state["bookmarks"]["events"]["scope"]
+def test_what_is_remembered(pipeline: Pipeline) -> None:
+    pipeline.run(event_types=["pageOpened", *LARGE], start_date=at(0))
+    scope = pipeline.bookmark()["scope"]
     wanted = {"start_date": at(0), "end_date": None, "event_types": LARGE, "finished": False}
     assert {**scope, **wanted} == scope
-    assert warehouse.state["bookmarks"]["users"]["scope"]["event_types"] is None
-    assert warehouse.sandbox.switches.api_key not in json.dumps(warehouse.state)
+    assert pipeline.bookmark("users")["scope"]["event_types"] is None
+    assert pipeline.sandbox.switches.api_key not in json.dumps(pipeline.state)
 
 
-def test_an_end_date_that_stands_for_never(sandbox: Sandbox, tap: Tap) -> None:
+def test_an_end_date_that_stands_for_never(pipeline: Pipeline) -> None:
     """The last microsecond of the calendar, which is past its last whole millisecond."""
-    config = sandbox.config(end_date="9999-12-31T23:59:59.999999Z")
-    output = tap(config)
-    for stream in STREAMS:
-        assert output.records(stream) == expected_records(sandbox.world, stream)
-    scope = output.state["bookmarks"]["events"]["scope"]
-    assert scope["end_date"] == "9999-12-31T23:59:59.999Z"
-    again = tap(config, state=output.state)
+    never = "9999-12-31T23:59:59.999999Z"
+    assert_all(pipeline.run(end_date=never), pipeline.sandbox)
+    assert pipeline.bookmark()["scope"]["end_date"] == "9999-12-31T23:59:59.999Z"
+    again = pipeline.run(end_date=never)
     assert again.stderr.count("resumes from the cursor") == 3
     assert again.counts() == dict.fromkeys(STREAMS, 0)

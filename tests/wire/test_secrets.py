@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import socket
-import threading
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -13,6 +11,7 @@ import pytest
 
 from dev.running import write
 from dev.sandbox import Fault
+from tests.support.between import Between
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,34 +46,29 @@ def answers(title: str) -> list[Fault]:
 
 
 @pytest.mark.parametrize("level", LEVELS)
-class TestLogs:
-    """At any level."""
-
-    def test_a_good_run(self, start: Start, tap: Tap, level: str) -> None:
-        sandbox = start(api_key=KEY)
-        output = tap(sandbox.config(), TAP_CROCT_LOGLEVEL=level)
-        assert output.code == 0
-        assert sandbox.requests[0].headers["x-api-key"] == KEY
+def test_at_every_level(start: Start, tap: Tap, level: str) -> None:
+    """In a good run, and in one with an answer that quotes the key."""
+    sandbox = start(visits=1, api_key=KEY)
+    output = tap(sandbox.config(), TAP_CROCT_LOGLEVEL=level)
+    assert output.code == 0
+    assert sandbox.requests[0].headers["x-api-key"] == KEY
+    assert_hidden(output)
+    for fault in answers(f"It is <{'> or <'.join(FORMS)}>"):
+        sandbox.faults = [fault]
+        output = tap(sandbox.config(max_retries=1), TAP_CROCT_LOGLEVEL=level)
+        assert output.code == 1
         assert_hidden(output)
-
-    def test_an_answer_that_quotes_it(self, start: Start, tap: Tap, level: str) -> None:
-        sandbox = start(visits=1, api_key=KEY)
-        for fault in answers(f"It is <{'> or <'.join(FORMS)}>"):
-            sandbox.faults = [fault]
-            output = tap(sandbox.config(max_retries=1), TAP_CROCT_LOGLEVEL=level)
-            assert output.code == 1
-            assert_hidden(output)
-            assert ("Traceback" in output.stderr) is (level == "DEBUG")
-            if fault.body is not None and fault.status != 200:
-                assert "<***> or <***>" in output.last_line
+        assert ("Traceback" in output.stderr) is (level == "DEBUG")
+        if fault.body is not None and fault.status != 200:
+            assert "<***> or <***>" in output.last_line
 
 
-@pytest.mark.parametrize("key", [f"{KEY}\n", f"{KEY}\r\nX: 1", [KEY], {"k": KEY}, f"{KEY}é"])
-def test_a_malformed_key(sandbox: Sandbox, tap: Tap, key: object) -> None:
-    for options in ([], ["--test"], ["--discover"]):
-        output = tap(sandbox.config(api_key=key), *options, TAP_CROCT_LOGLEVEL="DEBUG")
-        assert output.code == (0 if options == ["--discover"] else 1)
-        assert_hidden(output)
+@pytest.mark.parametrize("key", [f"{KEY}\n", [KEY], {"k": KEY}, f"{KEY}é"])
+@pytest.mark.parametrize(("option", "code"), [("--test", 1), ("--discover", 0)])
+def test_a_malformed_key(sandbox: Sandbox, tap: Tap, key: object, option: str, code: int) -> None:
+    output = tap(sandbox.config(api_key=key), option, TAP_CROCT_LOGLEVEL="DEBUG")
+    assert output.code == code
+    assert_hidden(output)
     assert sandbox.requests == []
 
 
@@ -172,24 +166,16 @@ def test_a_proxy_gets_what_leaves_this_machine(tap: Tap, sandbox: Sandbox) -> No
     assert_hidden(output)
 
 
-def test_an_encrypted_connection_or_none(tap: Tap) -> None:
+def test_an_encrypted_connection_or_none(sandbox: Sandbox, tap: Tap) -> None:
     """What answers in plain text gets no request, and so no key."""
-    seen: list[bytes] = []
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(20)
-
-        def answer() -> None:
-            connection, _ = server.accept()
-            with connection:
-                seen.append(connection.recv(65536))
-                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-
-        thread = threading.Thread(target=answer)
-        thread.start()
-        url = f"https://127.0.0.1:{server.getsockname()[1]}"
-        output = tap({"api_key": KEY, "api_url": url, "max_retries": 0})
-        thread.join()
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    between = Between(sandbox, lambda client: client.sendall(answer))
+    config = {"api_key": KEY, "api_url": f"https://{between.host}", "max_retries": 0}
+    output = tap(config)
     assert output.code == 1
     assert "events: no secure connection to 127.0.0.1:" in output.last_line
-    assert KEY.encode() not in seen[0]
+    assert "it answers without TLS" in output.last_line
+    assert "should start with `http://`" in output.last_line
+    (received,) = between.received
+    assert KEY.encode() not in received
     assert_hidden(output)

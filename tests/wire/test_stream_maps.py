@@ -1,27 +1,30 @@
-"""Stream maps that are right, and stream maps that name what does not exist."""
+"""Stream maps do what they say, or the run says why not: names, keys, dropped nulls, types."""
 
 from __future__ import annotations
 
+import json
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-if TYPE_CHECKING:
-    from dev.sandbox import Sandbox
-    from tests.support.fixtures import Tap
+from dev.expected import KEYS, expected_records
+from tests.support.catalogs import select_only
 
-RIGHT: list[dict[str, Any]] = [
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dev.running import Output
+    from dev.sandbox import Sandbox
+    from tests.support.fixtures import Json, Refused, Tap
+
+RIGHT: list[Json] = [
     {},
     {"users": None},
     {"users": "__NULL__"},
     {"users": {"email": None, "phone": "__NULL__", "__else__": None, "userId": "userId"}},
     {"users": {"email": "md5(config['salt'] + email)", "name": "firstName + ' ' + lastName"}},
-    {
-        "users": {
-            "email": "config.get('pepper', '') + config.salt + (config['x'] if 'x' in config else '')"
-        }
-    },
+    {"users": {"email": "config.salt + (config['x'] if 'x' in config else '')"}},
     {"users": {"email": "self.lower() if self else self"}},
     {"users": {"__alias__": "people", "__filter__": "email is not None", "userId": "userId"}},
     {"users": {"__key_properties__": ["userId", "email"]}},
@@ -39,14 +42,21 @@ RIGHT: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("stream_maps", RIGHT, ids=str)
-def test_right_ones(sandbox: Sandbox, tap: Tap, stream_maps: dict[str, Any]) -> None:
+def test_right_ones(sandbox: Sandbox, tap: Tap, stream_maps: Json) -> None:
     config = sandbox.config(stream_maps=stream_maps, stream_map_config={"salt": "pepper"})
     output = tap(config, "--test=schema")
     assert output.code == 0, output.stderr
     assert output.warnings == []
 
 
-WRONG: list[tuple[dict[str, Any], str]] = [
+ALIAS = "__alias__: must yield a stream name"
+ONE_STREAM = "end in one stream"
+NO_NAMES = [
+    *("1042", "2026-11", "None", "True", "1.5", "[1]", "x(", "''", "croct users"),
+    *("' croct'", "'a\\nb'", "'a/b'", "__stream_name__ + 1"),
+]
+NO_MAPS = ["", " ", "a\nb", "users ", "a/b", "\u2028"]
+WRONG: list[tuple[Json, str]] = [
     ({"user": {"email": None}}, 'user: unknown stream "user"; did you mean "users"?'),
     ({"user": None}, 'user: unknown stream "user"; did you mean "users"?'),
     ({"orders": {"id": None}}, 'orders: unknown stream "orders"'),
@@ -60,38 +70,52 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"users": {"address__street": None}}, "before flattening"),
     ({"users": {"__fliter__": "True"}}, 'unknown option; did you mean "__filter__"?'),
     ({"users": {"email": "sha256("}}, "`sha256(` is not an expression"),
-    ({"users": {"email": "null"}}, 'email: must be an expression (a string) or "__NULL__"'),
     ({"users": {"email": " Null"}}, 'email: must be an expression (a string) or "__NULL__"'),
+    ({"users": {"email": "md5(config['pepper'] + email)"}}, "add it to `stream_map_config`"),
+    ({"users": {"email": "md5(config.pepper + email)"}}, "`config['pepper']` is not set"),
+    ({"users": {"__filter__": "email in config['list']"}}, "__filter__: `config['list']` is not"),
     ({"users": {"email": ""}}, "must be an expression (a string)"),
     ({"users": {"email": "a = 1"}}, "is not an expression"),
     ({"users": {"email": "(" * 10_000}}, "is not an expression"),
     ({"users": {"email": 5}}, 'must be an expression (a string) or "__NULL__"'),
     ({"users": {"email": ["x"]}}, 'must be an expression (a string) or "__NULL__"'),
     ({"users": {"__filter__": 5}}, "users: __filter__: must be a string"),
-    ({"users": {"email": "md5(config['pepper'] + email)"}}, "add it to `stream_map_config`"),
-    ({"users": {"email": "md5(config.pepper + email)"}}, "`config['pepper']` is not set"),
-    ({"users": {"__filter__": "email in config['list']"}}, "__filter__: `config['list']` is not"),
     ({"users": {"userId": None}}, "Removing key property 'userId' is not permitted"),
+    # names and keys
+    *(({"users": {"__alias__": alias}}, f"users: {ALIAS}") for alias in NO_NAMES),
+    *(({name: {"__source__": "users"}}, "must yield a stream name") for name in NO_MAPS),
+    (
+        {"people": {"__source__": "users", "__alias__": "email"}},
+        "people: __alias__: must be left out beside",
+    ),
+    ({"sessions": {"__source__": "users"}}, f'{ONE_STREAM}, "sessions"'),
+    ({"a": {"__source__": "user?"}, "users": {"__alias__": "a"}}, ONE_STREAM),
+    ({"users": {"__alias__": "events"}}, f'{ONE_STREAM}, "events"'),
+    ({"users": {"__alias__": "'x'"}, "events": {"__alias__": "'x'"}}, f'{ONE_STREAM}, "x"'),
+    ({"*": {"__alias__": "'all'"}}, f'{ONE_STREAM}, "all"'),
+    ({"x": {"__source__": "*s"}}, f'{ONE_STREAM}, "x"'),
+    (
+        {"users": {"email": "__NULL__"}, "*": {"phone": "__NULL__"}},
+        "users and *: all are maps of users",
+    ),
+    ({"*": {}, "users": {"email": "__NULL__"}}, "* and users: all are maps of users"),
+    ({"user*": "__NULL__", "users": {}}, "user* and users: all are maps of users"),
+    ({"users": {"__key_properties__": ["nope"]}}, "'nope' was not detected in schema"),
+    ({"users": {"__key_properties__": ["email"], "email": "__NULL__"}}, "email"),
+    ({"users": {"__key_properties__": "userId"}}, "__key_properties__: must be a list"),
 ]
 
 
-@pytest.mark.parametrize(("stream_maps", "says"), WRONG, ids=lambda value: str(value)[:60])
-def test_wrong_ones(sandbox: Sandbox, tap: Tap, stream_maps: dict[str, Any], says: str) -> None:
-    output = tap(sandbox.config(stream_maps=stream_maps))
-    assert output.code == 1
-    assert says in output.last_line
-    assert "Traceback" not in output.stderr
-    assert output.of("RECORD") == []
-    assert sandbox.requests == []
+@pytest.mark.parametrize(("maps", "says"), WRONG, ids=lambda value: str(value)[:60])
+def test_wrong_ones(refused: Refused, maps: Json, says: str) -> None:
+    assert says in refused({"stream_maps": maps})
+    refused({"stream_maps": maps, "flattening_enabled": True, "flattening_max_depth": 2})
 
 
-def test_fake_without_its_package(
-    sandbox: Sandbox, tap: Tap, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_fake_without_its_package(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "faker", None)
-    output = tap(sandbox.config(stream_maps={"users": {"firstName": "fake.first_name()"}}))
-    assert "users: firstName: `fake` needs a package" in output.last_line
-    assert not sandbox.requests
+    says = refused({"stream_maps": {"users": {"firstName": "fake.first_name()"}}})
+    assert "users: firstName: `fake` needs a package" in says
 
 
 def test_every_mistake_has_its_line(sandbox: Sandbox, tap: Tap) -> None:
@@ -102,10 +126,20 @@ def test_every_mistake_has_its_line(sandbox: Sandbox, tap: Tap) -> None:
     assert "before flattening" in output.stderr
 
 
-def test_a_column_that_may_be_a_misspelling(sandbox: Sandbox, tap: Tap) -> None:
-    maps = {"users": {"e-mail": "str(email)", "emailHash": "str(email)"}}
-    (warning,) = tap(sandbox.config(stream_maps=maps)).warnings
-    assert warning.endswith('users: e-mail: this adds a column; did you mean "email"?')
+@pytest.mark.parametrize(
+    ("users", "says"),
+    [
+        (
+            {"e-mail": "str(email)", "emailHash": "str(email)"},
+            'users: e-mail: this adds a column; did you mean "email"?',
+        ),
+        ({}, "users: is an empty map"),
+    ],
+)
+def test_a_warning(sandbox: Sandbox, tap: Tap, users: Json, says: str) -> None:
+    (warning,) = tap(sandbox.config(stream_maps={"users": users})).warnings
+    assert says in warning
+    assert users or "Meltano drops" in warning
 
 
 @pytest.mark.parametrize(
@@ -135,3 +169,153 @@ def test_a_record_that_an_expression_fails_on(
     assert "@mail" not in output.stderr
     assert "9999999999" not in output.stderr
     assert "LOGLEVEL" not in output.stderr
+
+
+# Names and keys
+
+NAMES: list[tuple[Json, dict[str, str]]] = [
+    ({"users": {"__alias__": "croct_users"}}, {"users": "croct_users"}),
+    ({"users": {"__alias__": "'croct_users'"}}, {"users": "croct_users"}),
+    ({"users": {"__alias__": "croct-users"}}, {"users": "croct-users"}),
+    ({"*": {"__alias__": "'croct_' + __stream_name__"}}, {s: f"croct_{s}" for s in KEYS}),
+    ({"users": {"__alias__": "'events'"}, "events": "__NULL__"}, {"users": "events"}),
+    ({"users": "__NULL__", "my people": {"__source__": "users"}}, {"users": "my people"}),
+    ({"users": {"__alias__": None, "__filter__": "__NULL__"}}, {"users": "users"}),
+]
+
+
+@pytest.mark.parametrize(("maps", "names"), NAMES)
+def test_what_streams_are_called(
+    sandbox: Sandbox, tap: Tap, maps: Json, names: dict[str, str]
+) -> None:
+    output = tap(sandbox.config(stream_maps=maps))
+    assert output.code == 0, output.stderr
+    for stream, name in names.items():
+        assert output.records(name) == expected_records(sandbox.world, stream)
+
+
+def test_the_name_of_a_stream_that_is_not_exported(
+    sandbox: Sandbox, tap: Tap, catalog: Json
+) -> None:
+    select_only(catalog, "users")
+    maps = {"users": {"__alias__": "'events'"}, "x": {"__source__": "*"}}
+    output = tap(sandbox.config(stream_maps=maps), catalog=catalog)
+    assert output.code == 0, output.stderr
+    for name in ("events", "x"):
+        assert output.records(name) == expected_records(sandbox.world, "users")
+
+
+@pytest.mark.parametrize("keys", [None, "__NULL__", []])
+def test_no_key(sandbox: Sandbox, tap: Tap, keys: object) -> None:
+    output = tap(sandbox.config(stream_maps={"users": {"__key_properties__": keys}}))
+    found = {m["stream"]: m["key_properties"] for m in output.of("SCHEMA")}
+    assert found == {"events": ["id"], "sessions": ["sessionId"], "users": []}
+
+
+# Nulls that Meltano drops
+
+
+@pytest.mark.parametrize(
+    ("arrived", "variable", "missing"),
+    [
+        ({"users": {"firstName": "'x'"}}, {"users.email": None}, ["users.email"]),
+        ({"users": {}}, {"users.email": None, "users.phone": None}, ["users.email", "users.phone"]),
+        ({"users": {}}, {"users.__else__": None}, ["users.__else__"]),
+        ({"users": {}}, {"users.__key_properties__": None}, ["users.__key_properties__"]),
+        ({"users": {"email": "email"}}, {"users.email": None}, ["users.email"]),
+        ({"people": {"__source__": "users"}}, {"people.email": None}, ["people.email"]),
+        ({"users": {"email": "__NULL__"}}, {"users.email": None}, []),
+        ({"users": {"email": None}}, {"users": {"email": None}}, []),
+        ({"users": {"firstName": "'x'"}}, {"users.firstName": "'x'"}, []),
+        ({"users": None}, {"users": None}, []),
+        ({"users": {"__key_properties__": None}}, {"users.__key_properties__": None}, []),
+    ],
+)
+def test_nulls_that_meltano_has_dropped(
+    sandbox: Sandbox, tap: Tap, arrived: Json, variable: Json, missing: list[str]
+) -> None:
+    environment = {"TAP_CROCT_STREAM_MAPS": json.dumps(variable)}
+    output = tap(sandbox.config(stream_maps=arrived), **environment)
+    assert output.code == (1 if missing else 0), output.stderr
+    for name in missing:
+        assert f"stream_maps: {name}: Meltano drops nulls" in output.stderr
+        assert '"__NULL__"' in output.last_line
+    assert bool(sandbox.requests) is not bool(missing)
+
+
+# Types
+
+
+@pytest.mark.parametrize(
+    ("expression", "hint"),
+    [
+        ("bool(email)", None),
+        ("str(statistics['orders'])", None),
+        ("int(statistics['orders'])", None),
+        ("json.dumps(address)", None),
+        ("lastModifiedTime", None),
+        ("None", None),
+        ("email is None", "bool("),
+        ("statistics['orders']", "int("),
+        ("statistics['orders'] / 3", "float("),
+        ("address", None),
+        ("record['address']", "json.dumps("),
+        ("[1, 2]", "json.dumps("),
+        ("1 if email else 2.5", "int("),
+        ("int('5') / 2", "float("),
+        ("(1, 2)", "its column: write `str(…)`"),
+        ("float(statistics['orders'])", None),
+        ("birthDate[:4] if birthDate else None", None),
+        ("datetime.datetime(2026, 1, 31)", None),
+        ("datetime.date(2026, 1, 31)", None),
+    ],
+)
+def test_a_value_that_does_not_fit_its_column(
+    sandbox: Sandbox, tap: Tap, expression: str, hint: str | None
+) -> None:
+    for name in ("added", "email") if expression == "email is None" else ("added",):
+        output = tap(sandbox.config(stream_maps={"users": {name: expression}}))
+        assert output.code == 0, output.stderr
+        warnings = [line for line in output.warnings if name in line]
+        assert len(warnings) == bool(hint)
+        assert hint is None or hint in warnings[0]
+
+
+def test_what_the_sdk_makes_of_values(sandbox: Sandbox, tap: Tap) -> None:
+    """A renamed time stays a time; what is not JSON is text."""
+    maps = {"birthDate": "__NULL__", "born": "birthDate", "names": "record.keys()"}
+    output = tap(sandbox.config(stream_maps={"users": maps}))
+    assert output.code == 0, output.stderr
+    (schema,) = [m["schema"] for m in output.of("SCHEMA") if m["stream"] == "users"]
+    assert schema["properties"]["born"]["format"] == "date-time"
+    assert output.records("users")[0]["names"].startswith("dict_keys(['userId'")
+
+
+# Several sources
+
+
+@pytest.mark.parametrize("where", ["files", "environment"])
+@pytest.mark.parametrize("second", [{"users": {"phone": "__NULL__"}}, {}, {"users": None}])
+def test_two_sources_of_one_object(
+    sandbox: Sandbox, tap: Tap, tmp_path: Path, where: str, second: Json
+) -> None:
+    """They differ, and only one would count; where they agree, all is well."""
+    first = {"users": {"email": "__NULL__"}}
+
+    def run(maps: Json) -> Output:
+        more = {"stream_maps": maps, "page_size": 7}
+        if where == "files":
+            (tmp_path / "second.json").write_text(json.dumps(more))
+            options, variables = ["--config", str(tmp_path / "second.json")], {}
+        else:
+            options = ["--config=ENV"]
+            variables = {f"TAP_CROCT_{n.upper()}": json.dumps(v) for n, v in more.items()}
+        return tap(sandbox.config(stream_maps=first, page_size=9), *options, **variables)
+
+    output = run(second)
+    assert output.code == 1
+    for name in ("stream_maps", "config.json", "second.json" if where == "files" else "TAP_CROCT"):
+        assert name in output.last_line
+    assert not sandbox.requests
+    assert run(first).code == 0
+    assert sandbox.requests[0].param("pageSize") == "7"

@@ -1,4 +1,4 @@
-"""The time of the bookmark, and what happens where there is no cursor."""
+"""The time of the bookmark, what happens without a cursor, and the unit of the window."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dev.expected import KEYS, STREAMS, expected_records, moment
+from dev.expected import ORDERS, STREAMS, expected_records, moment
 from dev.sandbox import Fault
 from dev.sandbox.world import BEGINNING, DAY
+from tests.support.runs import Pipeline, assert_all
 
 if TYPE_CHECKING:
-    from dev.sandbox import Sandbox
-    from tests.support.fixtures import Start, Tap
+    from dev.sandbox import Request, Sandbox
+    from tests.support.fixtures import Json, Start, Tap
 
 HOUR = 3_600_000
+SECONDS_OR_NOT = ["milliseconds", "seconds"]
 
 
 def event(sandbox: Sandbox, name: str, ms: int) -> dict[str, Any]:
@@ -23,13 +25,8 @@ def event(sandbox: Sandbox, name: str, ms: int) -> dict[str, Any]:
 
 
 def reject_all_cursors(sandbox: Sandbox) -> None:
-    sandbox.faults = [
-        Fault(
-            status=410,
-            times=2,
-            when=lambda request: request.stream == "events" and request.param("cursor") is not None,
-        )
-    ]
+    of_events = lambda r: r.stream == "events" and r.param("cursor") is not None  # noqa: E731
+    sandbox.faults = [Fault(status=410, times=2, when=of_events)]
 
 
 class TestAWrongClock:
@@ -38,25 +35,19 @@ class TestAWrongClock:
     @pytest.mark.parametrize("when", ["in the first run", "in the state of 0.1.0"])
     def test_nothing_is_skipped_later(self, start: Start, tap: Tap, when: str) -> None:
         sandbox = start(visits=100)
+        pipeline = Pipeline(tap, sandbox)
         ahead = int(time.time() * 1000) + 30 * DAY
         if when == "in the first run":
             sandbox.world.logs["events"].extend([event(sandbox, "ahead", ahead)])
-        first = tap(sandbox.config())
-        state = first.state
+        pipeline.run()
         if when == "in the state of 0.1.0":
-            bookmark = state["bookmarks"]["events"]
-            bookmark["replication_key_value"] = moment(ahead)
-            del bookmark["scope"]
+            pipeline.bookmark()["replication_key_value"] = moment(ahead)
+            del pipeline.bookmark()["scope"]
         sandbox.world.visits(60)  # a gap of days, long before now
-        second = tap(sandbox.config(max_records=1, page_size=20), state=state)
+        pipeline.run(max_records=1, page_size=20)
         reject_all_cursors(sandbox)
-        third = tap(sandbox.config(), state=second.state)
-        assert third.code == 0, third.stderr
-        assert ". Resuming " in third.stderr
-        arrived = {
-            record["id"] for output in (first, second, third) for record in output.records("events")
-        }
-        assert arrived == {item["id"] for item in sandbox.world.items("events")}
+        assert ". Resuming " in pipeline.run().stderr
+        pipeline.assert_complete()
 
     def test_what_is_stored(self, sandbox: Sandbox, tap: Tap) -> None:
         latest = sandbox.world.items("events")[-1]["timestamp"]
@@ -69,10 +60,11 @@ class TestAWrongClock:
         state = tap(sandbox.config()).state
         assert state["bookmarks"]["events"].keys() == {"cursor", "scope"}
 
-    def test_a_state_with_a_future_time_and_no_cursor(self, sandbox: Sandbox, tap: Tap) -> None:
-        state = {"bookmarks": {"events": {"replication_key_value": "2999-01-01T00:00:00Z"}}}
-        output = tap(sandbox.config(), state=state)
-        assert output.records("events") == expected_records(sandbox.world, "events")
+    def test_a_state_with_a_future_time_and_no_cursor(self, pipeline: Pipeline) -> None:
+        future = {"replication_key_value": "2999-01-01T00:00:00Z"}
+        pipeline.state = {"bookmarks": {"events": future}}
+        output = pipeline.run()
+        assert_all(output, pipeline.sandbox, "events")
         assert "has a time in the future (2999-01-01T00:00:00.000Z)" in output.warnings[0]
 
 
@@ -82,34 +74,28 @@ class TestWithoutACursor:
 
     def test_late_records_and_more_than_a_page(self, start: Start, tap: Tap, end: str) -> None:
         sandbox = start(visits=2, end=end)
-        config = sandbox.config(page_size=200)
-        state: dict[str, Any] = {}
-        arrived: dict[str, set[str]] = {stream: set() for stream in STREAMS}
+        pipeline = Pipeline(tap, sandbox)
         for run in range(9):
-            output = tap(config, state=state)
-            state = output.state
-            for stream in STREAMS:
-                records = output.records(stream)
-                arrived[stream] |= {record[KEYS[stream]] for record in records}
-                assert len(records) <= 400  # the last page again, and what is new
-                wanted = {item[KEYS[stream]] for item in sandbox.world.items(stream)}
-                assert arrived[stream] == wanted
+            output = pipeline.run(page_size=200)
+            pipeline.assert_complete()
+            # the last page again, and what is new
+            assert max(output.counts().values()) <= 400
             if run < 2:  # it still fits
-                assert state["bookmarks"] == {stream: {} for stream in STREAMS}
+                assert pipeline.state["bookmarks"] == {stream: {} for stream in STREAMS}
             late = event(sandbox, f"late {run}", BEGINNING - run * DAY)
             sandbox.world.logs["events"].extend([late])
             sandbox.world.visits(4 if run else 1)
-        assert state["bookmarks"]["events"]["cursor"]
-        assert state["bookmarks"]["users"] == {}
+        assert pipeline.bookmark()["cursor"]
+        assert pipeline.bookmark("users") == {}
 
     def test_the_last_cursor_is_kept(self, start: Start, tap: Tap, end: str) -> None:
         sandbox = start(end=end)
-        state = tap(sandbox.config(page_size=300)).state
+        pipeline = Pipeline(tap, sandbox)
+        state = pipeline.run(page_size=300).state
         cursor = sandbox.pages("events")[-1].param("cursor")
         assert cursor
-        assert state["bookmarks"]["events"]["cursor"] == cursor
-        sandbox.requests.clear()
-        again = tap(sandbox.config(page_size=300), state=state)
+        assert pipeline.bookmark()["cursor"] == cursor
+        again = pipeline.run(page_size=300)
         assert [r.param("cursor") for r in sandbox.pages("events")] == [cursor]
         events = expected_records(sandbox.world, "events")
         assert again.records("events") == events[-(len(events) % 300) :]
@@ -118,24 +104,115 @@ class TestWithoutACursor:
     def test_by_time(self, start: Start, tap: Tap, end: str) -> None:
         """The time of a state of 0.1.0 stays where it is, as long as there is no cursor."""
         sandbox = start(visits=100, end=end)
+        pipeline = Pipeline(tap, sandbox)
         seen = sandbox.world.items("events")[-1]["timestamp"]
         given = {"replication_key": "timestamp", "replication_key_value": moment(seen)}
-        state = {"bookmarks": {"events": given}}
-        config = sandbox.config(time_unit="milliseconds", lookback_hours=1)
+        pipeline.state = {"bookmarks": {"events": given}}
         for _ in range(2):
-            sandbox.requests.clear()
-            state = tap(config, state=state).state
+            pipeline.run(time_unit="milliseconds", lookback_hours=1)
             sandbox.world.visits(1)
             assert sandbox.pages("events")[0].param("start") == str(seen - HOUR)
-            assert state["bookmarks"]["events"] == given
+            assert pipeline.bookmark() == given
 
     def test_a_rejected_cursor(self, start: Start, tap: Tap, end: str) -> None:
         """The time is that of the cursor, until there is another one."""
         sandbox = start(visits=60, end=end)
-        state = tap(sandbox.config(page_size=100)).state
-        before = state["bookmarks"]["events"]
+        pipeline = Pipeline(tap, sandbox)
+        pipeline.run(page_size=100)
+        before = pipeline.bookmark()
         reject_all_cursors(sandbox)
         sandbox.world.visits(3)
-        after = tap(sandbox.config(lookback_hours=1), state=state).state["bookmarks"]["events"]
-        assert "cursor" not in after
-        assert after["replication_key_value"] == before["replication_key_value"]
+        pipeline.run(lookback_hours=1)
+        assert "cursor" not in pipeline.bookmark()
+        assert pipeline.bookmark()["replication_key_value"] == before["replication_key_value"]
+
+
+class TestUnit:
+    """The unit of the window is found out, once per stream and only if there is a window."""
+
+    START = moment(BEGINNING + 12 * HOUR + 250)
+    END = moment(BEGINNING + 20 * HOUR + 750)
+
+    @pytest.mark.parametrize("unit", SECONDS_OR_NOT)
+    @pytest.mark.parametrize("setting", ["auto", "given"])
+    def test_the_window_is_exact(self, start: Start, tap: Tap, unit: str, setting: str) -> None:
+        sandbox = start(time_unit=unit)
+        # on and around the bounds; seconds can't tell those of the same second apart
+        for hour in (12, 20):
+            for step in (0, 249, 250, 251, 749, 750, 751, 999, 1000):
+                odd = event(sandbox, f"{hour} {step}", BEGINNING + hour * HOUR + step)
+                sandbox.world.logs["events"].extend([odd])
+        time_unit = unit if setting == "given" else "auto"
+        config = sandbox.config(start_date=self.START, end_date=self.END, time_unit=time_unit)
+        output = tap(config)
+        first, last = self.START, self.END
+        if unit == "seconds":  # rounded outward
+            first, last = "2026-01-01T12:00:00.000Z", "2026-01-01T20:00:01.000Z"
+        for stream in STREAMS:
+            wanted = [
+                record
+                for record in expected_records(sandbox.world, stream)
+                if first <= record[ORDERS[stream]] < last
+            ]
+            assert output.records(stream) == wanted
+            probes = [r for r in sandbox.pages(stream) if r.param("pageSize") == "1"]
+            assert len(probes) == (0 if setting == "given" else 1 if unit == "milliseconds" else 5)
+        assert output.counts()["events"] > 8
+
+    def test_no_window_no_question(self, sandbox: Sandbox, tap: Tap) -> None:
+        tap(sandbox.config())
+        assert {request.param("pageSize") for request in sandbox.requests} == {"1000"}
+
+    @pytest.mark.parametrize("unit", SECONDS_OR_NOT)
+    @pytest.mark.parametrize("times", [1, -1])
+    def test_a_question_that_is_rejected(
+        self, start: Start, tap: Tap, unit: str, times: int
+    ) -> None:
+        """Once is an accident; always, as an API may that keeps records for some years only.
+
+        Taken for an answer, it could make the unit a wrong one, and the export empty.
+        """
+        sandbox = start(time_unit=unit)
+        sandbox.faults = [
+            Fault(status=400, times=times, when=lambda r: r.param("start") == "1420070400000")
+        ]
+        output = tap(sandbox.config(start_date="2026-01-01", end_date="2026-03-01"))
+        assert_all(output, sandbox)
+
+    @pytest.mark.parametrize("unit", SECONDS_OR_NOT)
+    @pytest.mark.parametrize("after", [1, 2])
+    def test_the_first_record_of_all_arrives_meanwhile(
+        self, start: Start, tap: Tap, unit: str, after: int
+    ) -> None:
+        """A wrong unit would end the export before it begins."""
+        sandbox = start(visits=0, time_unit=unit)
+        pipeline = Pipeline(tap, sandbox)
+
+        def arrive(request: Request) -> bool:
+            if request.stream == "events" and len(sandbox.pages("events")) == after + 1:
+                sandbox.world.visits(3)
+            return False
+
+        sandbox.faults = [Fault(when=arrive)]
+        for _ in range(2):
+            pipeline.run(start_date="2026-01-01", end_date="2026-12-01")
+        pipeline.assert_complete()
+        assert len(pipeline.records["events"]) > 10
+
+    def test_nothing_to_export_under_either_reading(self, start: Start, tap: Tap) -> None:
+        output = tap(start(visits=0).config(start_date="2026-01-01"))
+        assert output.code == 0
+        assert output.stderr.count("nothing to export yet") == 3
+        assert output.state["bookmarks"] == {stream: {} for stream in STREAMS}
+
+    @pytest.mark.parametrize("bounds", [{"end_date": "2026-03-01"}, {"start_date": "2026-01-01"}])
+    @pytest.mark.parametrize("right", SECONDS_OR_NOT)
+    def test_a_wrong_one_that_is_corrected(
+        self, start: Start, tap: Tap, right: str, bounds: Json
+    ) -> None:
+        (wrong,) = {*SECONDS_OR_NOT} - {right}
+        pipeline = Pipeline(tap, start(time_unit=right))
+        pipeline.run(time_unit=wrong, **bounds)
+        pipeline.run(time_unit=right, **bounds)
+        pipeline.assert_complete()
+        assert len(pipeline.records["events"]) == len(pipeline.sandbox.world.items("events"))
