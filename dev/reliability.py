@@ -46,7 +46,7 @@ def faults(seed: int, rate: float) -> tuple[int, int, int]:
         + (output.records(stream) != wanted[stream])
         for stream in STREAMS
     )
-    return sandbox.random_faults.injected, sum(map(len, wanted.values())), wrong
+    return sandbox.injected, sum(map(len, wanted.values())), wrong
 
 
 def kill(case: Case, kills: int) -> tuple[int, int, int, int]:

@@ -33,21 +33,18 @@ _MARK = b"0badcafe"
 def bodies() -> dict[str, list[bytes]]:
     """Return some full pages of each stream, up to where a cursor follows."""
     world = World(seed=7, visits=2500)
-    return {stream: _bodies(world, stream) for stream in KEYS}
-
-
-def _bodies(world: World, stream: str) -> list[bytes]:
-    items = world.items(stream)
-    for item in items:
-        item[KEYS[stream]] = _MARK.decode() + item[KEYS[stream]][len(_MARK) :]
-    more = {"metadata": METADATA} if stream == "events" else {}
-    pages = (
-        {"items": items[start : start + PAGE], **more}
-        for start in range(0, len(items) - PAGE + 1, PAGE)
-    )
-    return [
-        json.dumps(page, separators=(",", ":"), ensure_ascii=False).encode()[:-1] for page in pages
-    ]
+    pages: dict[str, list[bytes]] = {}
+    for stream, key in KEYS.items():
+        items = [
+            {**item, key: _MARK.decode() + item[key][len(_MARK) :]} for item in world.items(stream)
+        ]
+        body = {"metadata": METADATA} if stream == "events" else {}
+        pages[stream] = []
+        for start in range(0, len(items) - PAGE + 1, PAGE):
+            body["items"] = items[start : start + PAGE]
+            text = json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+            pages[stream].append(text.encode()[:-1])
+    return pages
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import email.utils
 import json
+import random
 import socket
 import struct
 import sys
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from dev.sandbox.api import TYPES_URL, Api, Problem, Request, Switches
-from dev.sandbox.faults import Fault, RandomFaults
+from dev.sandbox.faults import QUICK, Fault
 from dev.sandbox.world import World
 
 if TYPE_CHECKING:
@@ -46,7 +46,10 @@ class Sandbox(Api):
         self.faults: list[Fault] = []
         """Faults to come; the first one that fits a request strikes it."""
 
-        self.random_faults = RandomFaults(self.switches.faults, seed=1)
+        self.injected = 0
+        """How many faults there were at random."""
+
+        self._random = random.Random(1)
         self.lock = threading.Lock()
         handler = type("Handler", (_Handler,), {"sandbox": self})
         self.server = _Server(("127.0.0.1", port), handler)
@@ -79,7 +82,10 @@ class Sandbox(Api):
             if fault.times != fault.seen and fault.when(request):
                 fault.seen += 1
                 return fault
-        return self.random_faults.draw()
+        if self._random.random() >= self.switches.faults:
+            return None
+        self.injected += 1
+        return self._random.choice(QUICK)
 
 
 class _Server(ThreadingHTTPServer):
@@ -87,7 +93,7 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing of a client that went away, as one that is killed does."""
-        if not isinstance(sys.exc_info()[1], ConnectionError):
+        if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
 
@@ -168,22 +174,18 @@ class _Handler(BaseHTTPRequestHandler):
     ) -> None:
         if isinstance(body, dict):
             body = json.dumps(body).encode()
-        # An error may carry the client's next request on the same connection; the real API does.
-        kind = "application/json" if status < 300 else "application/problem+json"
         lines = {
-            "Date": email.utils.formatdate(usegmt=True),
-            "Content-Type": kind,
+            "Date": self.date_time_string(),
+            # An error may carry the client's next request on the same connection; the real API does.
+            "Content-Type": f"application/{'json' if status < 300 else 'problem+json'}",
             "Content-Length": str(len(body)),
             **(headers or {}),
         }
-        reason = self.responses.get(status, ("",))[0]
-        head = f"HTTP/1.1 {status} {reason}\r\n" + "".join(
-            f"{k}: {v}\r\n" for k, v in lines.items()
-        )
-        try:
-            self.wfile.write(head.encode("latin-1") + b"\r\n" + body)
-        except OSError:
-            self.close_connection = True  # the client went away, as one that was killed does
+        self.send_response_only(status)
+        for name, value in lines.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
         """Keep quiet."""

@@ -4,29 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dev.sandbox.shop import (
-    BROWSERS,
-    CAMPAIGNS,
-    CURRENCY,
-    DAY,
-    EXPERIENCES,
-    PLACES,
-    PRODUCTS,
-    SECOND,
-    SESSION_TIMEOUT,
-    SHOP,
-    VARIANTS,
-    Item,
-    cart_of,
-    client,
-    item_of,
-    location,
-    moved_on,
-    personalization,
-    product_of,
-)
+from dev.sandbox import shop
 
 if TYPE_CHECKING:
+    from dev.sandbox.shop import Item
     from dev.sandbox.world import World
 
 
@@ -47,13 +28,13 @@ class Visit:
         self.everything = everything
         self.time = world.now
         self.tab = world.uuid()
-        self.url = f"{SHOP}/"
+        self.url = f"{shop.SHOP}/"
         self.events: list[Item] = []
-        place = self.random.choice(PLACES)
-        self.currency = place[8] if world.currencies else CURRENCY
-        self.location = location(place)
-        self.client = client(self.random.choice(BROWSERS))
-        campaign = self.random.choice(CAMPAIGNS)
+        place = self.random.choice(shop.PLACES)
+        self.currency = place[8] if world.currencies else shop.CURRENCY
+        self.location = shop.location(place)
+        self.client = shop.client(self.random.choice(shop.BROWSERS))
+        campaign = self.random.choice(shop.CAMPAIGNS)
         names = ("name", "source", "medium", "content", "term")
         self.session: Item = {
             "sessionId": world.uuid(),
@@ -77,7 +58,7 @@ class Visit:
     def _maybe(self, chance: float) -> bool:
         return self.everything or self.random.random() < chance
 
-    def _add(self, event_type: str, /, *, wait: int = 20 * SECOND, **payload: Any) -> None:
+    def _add(self, event_type: str, /, *, wait: int = 20 * shop.SECOND, **payload: Any) -> None:
         self.time += self.random.randrange(50, wait)
         context = {
             "type": "web",
@@ -113,7 +94,7 @@ class Visit:
             self._add("userSignedIn", externalUserId=self.user["externalUserId"])
 
     def _page(self, path: str, title: str) -> None:
-        referrer, self.url = self.url, f"{SHOP}{path}"
+        referrer, self.url = self.url, f"{shop.SHOP}{path}"
         agent = self.client["browser"]["name"]
         self._add(
             "pageOpened",
@@ -123,8 +104,8 @@ class Visit:
             referrer=referrer,
         )
         self._add(
-            "pageLoaded", wait=3 * SECOND, url=self.url, title=title,
-            lastModifiedTime=self.time - DAY,
+            "pageLoaded", wait=3 * shop.SECOND, url=self.url, title=title,
+            lastModifiedTime=self.time - shop.DAY,
         )  # fmt: skip
         self.session["statistics"]["pageViews"] += 1
 
@@ -133,15 +114,15 @@ class Visit:
         if self._maybe(0.6):
             # A user keeps a variant, unless it was forgotten, as by another device.
             seed = 0 if self._maybe(0.1) else int(self.user["userId"][:8], 16)
-            variant = VARIANTS[seed % len(VARIANTS)]
-        experience = self.random.choice(EXPERIENCES)
-        shown = personalization(experience, self.time, self.world.uuid(), variant)
+            variant = shop.VARIANTS[seed % len(shop.VARIANTS)]
+        experience = self.random.choice(shop.EXPERIENCES)
+        shown = shop.personalization(experience, self.time, self.world.uuid(), variant)
         self._add("slotPersonalized", **shown)
 
     def _browse(self) -> None:
         cart: list[Item] = []
         for number in range(self.random.randrange(1, 5)):
-            product = product_of(self.random.choice(PRODUCTS), self.currency)
+            product = shop.product_of(self.random.choice(shop.PRODUCTS), self.currency)
             self._page(f"/p/{product['productId']}", product["name"])
             if self._maybe(0.3):
                 self._add("tabUrlChanged", tabId=self.tab, url=f"{self.url}#reviews")
@@ -159,7 +140,7 @@ class Visit:
                 self._add("userClicked", point={"x": 611.5, "y": 1302}, surfaceSize=size)
             if self._maybe(0.35):
                 quantity = self.random.randrange(1, 4)
-                cart.append(item_of(number, product, quantity))
+                cart.append(shop.item_of(number, product, quantity))
                 self._add("cartModified", cart=self._cart(cart))
         if cart:
             self._check_out(cart)
@@ -170,7 +151,7 @@ class Visit:
             self._add("leadGenerated", leadId=f"lead-{self.time}")
 
     def _cart(self, items: list[Item]) -> Item:
-        cart = cart_of(items, self.currency, self.random.choice((None, "WELCOME10")))
+        cart = shop.cart_of(items, self.currency, self.random.choice((None, "WELCOME10")))
         return {**cart, "lastUpdateTime": self.time}
 
     def _check_out(self, items: list[Item]) -> None:
@@ -201,7 +182,7 @@ class Visit:
         self._add("orderPlaced", order=order)
         self._add("goalCompleted", goalId="order", value=str(cart["total"]), currency=self.currency)
         for _ in range(2 if self.everything else self.random.randrange(3)):
-            order = moved_on(order)
+            order = shop.moved_on(order)
             self._add("orderPlaced", order=order)
         self.world.placed(self.session, self.user, order)
 
@@ -221,7 +202,7 @@ class Visit:
             self._add("nothingChanged", sinceTime=self.time)
         if self.user["externalUserId"] and self._maybe(0.2):
             self._add("userSignedOut", externalUserId=self.user["externalUserId"])
-        self.session["closeTime"] = self.time + SESSION_TIMEOUT
+        self.session["closeTime"] = self.time + shop.SESSION_TIMEOUT
         self.session["externalUserId"] = self.user["externalUserId"]
         self.user["statistics"]["sessions"] += 1
         self.user["lastModifiedTime"] = self.time
