@@ -7,7 +7,6 @@ folder, and stops with the context.
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 from contextlib import suppress
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from dev.environments import ROOT, environment
-from dev.processes import descendants, free_port, wait_until
+from dev.processes import descendants, free_port, kill, wait_until
 from dev.running import clean_environment
 
 if TYPE_CHECKING:
@@ -89,7 +88,9 @@ class Airflow:
         try:
             self.database.execute("create database airflow")
             if self.workers:
-                self._start_broker()
+                port = self.variables["AIRFLOW__CELERY__BROKER_URL"][:-2].rpartition(":")[2]
+                server = f"{environment('redis')}/redis-server --bind 127.0.0.1 --save ''"
+                self.start("redis", f"{server} --port {port} --dir {self.folder}")
             self.run("airflow db migrate")
             for name in ("api-server", "scheduler", "dag-processor"):
                 self.start(name, f"airflow {name}")
@@ -106,26 +107,16 @@ class Airflow:
         family = [pid for process in self.processes.values() for pid in descendants(process.pid)]
         for process in self.processes.values():
             process.terminate()
-        with suppress(TimeoutError):
-            wait_until("all have ended", lambda: all(map(_ended, self.processes.values())), 8)
-        for pid in family:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
         for process in self.processes.values():
-            process.wait()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=4)
+        kill(family)
 
     def _parsed(self) -> bool:
         rows = self.database.query("select dag_id from dag where not is_stale", "airflow")
         errors = self.database.query("select stacktrace from import_error", "airflow")
         assert not errors, errors[0]["stacktrace"]
         return {row["dag_id"] for row in rows} == DAGS
-
-    def _start_broker(self) -> None:
-        port = self.variables["AIRFLOW__CELERY__BROKER_URL"].rpartition(":")[2].removesuffix("/0")
-        server = environment("redis") / "redis-server"
-        self.start(
-            "redis", f"{server} --port {port} --bind 127.0.0.1 --save '' --dir {self.folder}"
-        )
 
     def start_worker(self, name: str) -> None:
         """Start a Celery worker that runs four tasks at a time, under a name of its own."""
@@ -244,7 +235,3 @@ class Airflow:
         for file in sorted((self.folder / "airflow" / "logs" / f"dag_id={dag}").rglob("*.log")):
             lines = file.read_text(errors="replace").splitlines()
             yield str(file), [json.dumps(json.loads(line)) for line in lines if line[:1] == "{"]
-
-
-def _ended(process: subprocess.Popen[bytes]) -> bool:
-    return process.poll() is not None

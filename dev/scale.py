@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -20,7 +19,7 @@ from dev.airflow import Airflow
 from dev.expected import STREAMS, moment
 from dev.meltano_project import MeltanoProject
 from dev.postgres import postgres
-from dev.processes import descendants
+from dev.processes import descendants, kill
 from dev.sandbox import Sandbox, Switches, World
 from dev.sandbox.world import BEGINNING, DAY
 from dev.warehouse import postgres_differences
@@ -121,8 +120,7 @@ class Scale:
         requests = self.sandbox.requests
         self.airflow.wait("a quarter is read", lambda: len(requests) > pages / 4, 300)
         family = descendants(self.airflow.processes["worker-1"].pid)
-        for pid in family:
-            os.kill(pid, signal.SIGKILL)
+        kill(family)
         self.airflow.start_worker("worker-3")
         self.finish()
         tries = sum(self.airflow.tries(DAG).values()) - before - INTERVALS

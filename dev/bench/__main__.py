@@ -278,12 +278,11 @@ def run(options: argparse.Namespace) -> int:
     with served() as (url, sizes):
         measure([*TAP, "--discover"])  # warm caches
         for name in options.only:
-            if name in CASES:
-                columns, (cells, within) = CASE_COLUMNS, compare(url, CASES[name], options)
-            else:
-                columns, (cells, within) = OTHER_COLUMNS, OTHERS[name](url, options)
-            tables[columns].append([*cells, "ok" if within else "MISSED"])
-            print(*tables[columns][-1], sep=" | ", file=sys.stderr, flush=True)
+            case = CASES.get(name)
+            cells, within = compare(url, case, options) if case else OTHERS[name](url, options)
+            cells.append("ok" if within else "MISSED")
+            tables[CASE_COLUMNS if case else OTHER_COLUMNS].append(cells)
+            print(*cells, sep=" | ", file=sys.stderr, flush=True)
     print(conditions(options, sizes))
     for columns, rows in tables.items():
         if rows:

@@ -12,7 +12,7 @@ import time
 from contextlib import contextmanager
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from dev.expected import KEYS
@@ -38,7 +38,7 @@ def bodies() -> dict[str, list[bytes]]:
         items = [
             {**item, key: _MARK.decode() + item[key][len(_MARK) :]} for item in world.items(stream)
         ]
-        body = {"metadata": METADATA} if stream == "events" else {}
+        body: dict[str, Any] = {"metadata": METADATA} if stream == "events" else {}
         pages[stream] = []
         for start in range(0, len(items) - PAGE + 1, PAGE):
             body["items"] = items[start : start + PAGE]
