@@ -60,33 +60,24 @@ class Visit:
 
     def _add(self, event_type: str, /, *, wait: int = 20 * shop.SECOND, **payload: Any) -> None:
         self.time += self.random.randrange(50, wait)
-        context = {
-            "type": "web",
-            "metadata": {"release": "1.42"},
-            "tabId": self.tab,
-            "url": self.url,
-        }
+        context = {**shop.CONTEXT, "tabId": self.tab, "url": self.url}
         event = self.world.event(self.session, self.time, {"@type": event_type, **payload}, context)
         self.events.append(event)
         self.session["window"]["end"] = self.time
+
+    def _perhaps(self, chance: float, event_type: str, /, **payload: Any) -> None:
+        if self._maybe(chance):
+            self._add(event_type, **payload)
 
     def _arrive(self) -> None:
         self._add("tabOpened", wait=100, tabId=self.tab)
         self._page("/", "Welcome – Example Outfitters")
         self._add("clientDetected", wait=100, client=self.client)
         self._add("locationDetected", wait=100, location=self.location)
-        if self._maybe(0.5):
-            self._add(
-                "audienceMatched",
-                audienceIds=[
-                    {"id": "returning", "name": "Returning visitors", "customId": "returning"},
-                    {"id": "hikers", "name": None, "customId": None},
-                ],
-            )
+        self._perhaps(0.5, "audienceMatched", audienceIds=shop.AUDIENCES)
         if self._maybe(0.5):
             self._personalize()
-        if self._maybe(0.1):
-            self._add("testGroupAssigned", testId="checkout-button", groupId="b")
+        self._perhaps(0.1, "testGroupAssigned", testId="checkout-button", groupId="b")
         if self.user["externalUserId"] is None and self._maybe(0.2):
             self.world.sign_up(self.user)
             self._add("userSignedUp", externalUserId=self.user["externalUserId"])
@@ -96,17 +87,13 @@ class Visit:
     def _page(self, path: str, title: str) -> None:
         referrer, self.url = self.url, f"{shop.SHOP}{path}"
         agent = self.client["browser"]["name"]
-        self._add(
-            "pageOpened",
-            url=self.url,
-            userAgent=f"Mozilla/5.0 ({agent})" if agent else None,
-            preferredLanguages="de-DE,de;q=0.9,en;q=0.8",
-            referrer=referrer,
-        )
-        self._add(
-            "pageLoaded", wait=3 * shop.SECOND, url=self.url, title=title,
-            lastModifiedTime=self.time - shop.DAY,
-        )  # fmt: skip
+        reader = {
+            "userAgent": f"Mozilla/5.0 ({agent})" if agent else None,
+            "preferredLanguages": "de-DE,de;q=0.9,en;q=0.8",
+        }
+        self._add("pageOpened", url=self.url, **reader, referrer=referrer)
+        loaded = {"url": self.url, "title": title, "lastModifiedTime": self.time - shop.DAY}
+        self._add("pageLoaded", wait=3 * shop.SECOND, **loaded)
         self.session["statistics"]["pageViews"] += 1
 
     def _personalize(self) -> None:
@@ -124,8 +111,7 @@ class Visit:
         for number in range(self.random.randrange(1, 5)):
             product = shop.product_of(self.random.choice(shop.PRODUCTS), self.currency)
             self._page(f"/p/{product['productId']}", product["name"])
-            if self._maybe(0.3):
-                self._add("tabUrlChanged", tabId=self.tab, url=f"{self.url}#reviews")
+            self._perhaps(0.3, "tabUrlChanged", tabId=self.tab, url=f"{self.url}#reviews")
             self._add("productViewed", product=product)
             size = {"width": 1440, "height": 5210.5}
             if self._maybe(0.4):
@@ -136,8 +122,7 @@ class Visit:
                     surfaceSize=size,
                     viewportSize={"width": 1440, "height": 900},
                 )
-            if self._maybe(0.4):
-                self._add("userClicked", point={"x": 611.5, "y": 1302}, surfaceSize=size)
+            self._perhaps(0.4, "userClicked", point={"x": 611.5, "y": 1302}, surfaceSize=size)
             if self._maybe(0.35):
                 quantity = self.random.randrange(1, 4)
                 cart.append(shop.item_of(number, product, quantity))
@@ -147,8 +132,7 @@ class Visit:
         elif self._maybe(0.2):
             value = f"{self.random.randrange(500, 5000) / 100:.2f}"
             self._add("leadGenerated", leadId=f"lead-{self.time}", value=value, currency="EUR")
-        if self._maybe(0.1):
-            self._add("leadGenerated", leadId=f"lead-{self.time}")
+        self._perhaps(0.1, "leadGenerated", leadId=f"lead-{self.time}")
 
     def _cart(self, items: list[Item]) -> Item:
         cart = shop.cart_of(items, self.currency, self.random.choice((None, "WELCOME10")))
@@ -191,12 +175,9 @@ class Visit:
         self._add("cartAbandoned", cart=cart)
 
     def _leave(self) -> None:
-        if self._maybe(0.2):
-            self._add(
-                "eventOccurred", name="wishlist", details={"items": 3, "public": False, "note": "ü"}
-            )
-        if self._maybe(0.15):
-            self._add("goalCompleted", goalId="newsletter", value=None, currency=None)
+        details = {"items": 3, "public": False, "note": "ü"}
+        self._perhaps(0.2, "eventOccurred", name="wishlist", details=details)
+        self._perhaps(0.15, "goalCompleted", goalId="newsletter", value=None, currency=None)
         if self._maybe(0.3):
             self._add("tabVisibilityChanged", tabId=self.tab, visibility="HIDDEN")
             self._add("nothingChanged", sinceTime=self.time)
