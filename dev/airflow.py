@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from dev.meltano_project import MeltanoProject
     from dev.postgres import Postgres
 
 ENV_FILE = ROOT / "orchestrate" / "airflow.env"
@@ -51,13 +52,20 @@ class Airflow:
     """
 
     def __init__(
-        self, folder: Path, database: Postgres, variables: dict[str, str], *, workers: int = 0
+        self,
+        folder: Path,
+        database: Postgres,
+        project: MeltanoProject,
+        variables: dict[str, str],
+        *,
+        workers: int = 0,
     ) -> None:
         """Prepare a deployment.
 
         Args:
             folder: For its files.
             database: A server on which it may create a database `airflow`.
+            project: What its tasks run.
             variables: More of the environment.
             workers: Number of Celery workers; without, tasks run under LocalExecutor.
         """
@@ -66,7 +74,11 @@ class Airflow:
         self.workers = workers
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         _, _, server = database.uri.replace("@/postgres", "@/airflow").partition(":")
-        self.variables = clean_environment(**variables) | SETTINGS | {
+        self.variables = clean_environment(**project.variables, **variables) | SETTINGS | {
+            "AIRFLOW_VAR_CROCT_PROJECT": str(project.folder),
+            "AIRFLOW_VAR_CROCT_MELTANO": project.variables["CROCT_MELTANO"],
+            "AIRFLOW_VAR_CROCT_HISTORY_INTERVAL": "day",
+            "AIRFLOW_VAR_CROCT_RETRY_SECONDS": "1",
             "AIRFLOW_HOME": str(folder / "airflow"),
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2:{server}",
             "AIRFLOW__API__PORT": str(free_port()),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ import duckdb
 
 from dev.environments import ROOT, environment
 from dev.expected import STREAMS, expected_records
-from dev.running import clean_environment
+from dev.meltano_project import meltano
 from dev.sandbox import Sandbox, World
 from dev.warehouse import differences
 
@@ -72,32 +71,24 @@ def table(query: str) -> None:
         print(connection.sql(query))
 
 
-def meltano(sandbox: Sandbox, *args: str) -> None:
+def run_meltano(sandbox: Sandbox, *args: str) -> None:
     """Run Meltano; show what the tap says of its streams and what dbt built, or all if it fails."""
-    log = OUTPUT / "meltano.log"
-    variables = clean_environment(
-        TAP_CROCT_API_URL=sandbox.url,
-        TAP_CROCT_API_KEY=sandbox.switches.api_key,
-        TAP_CROCT_PAGE_SIZE=str(PAGE_SIZE),
-        TARGET_DUCKDB_FILEPATH=str(WAREHOUSE),
-        MELTANO_DATABASE_URI=f"sqlite:///{OUTPUT / 'meltano.db'}",
-        MELTANO_PROJECT_ROOT=str(ROOT),
-        MELTANO_SEND_ANONYMOUS_USAGE_STATS="false",
-        NO_COLOR="1",
-    )
-    command = [str(environment("meltano") / "meltano"), *args]
     print("  $ meltano", *args, flush=True)
-    with log.open("w") as file:
-        code = subprocess.run(
-            command, cwd=ROOT, env=variables, stdout=file, stderr=file, check=False
-        ).returncode
-    lines = log.read_text().splitlines()
-    if code != 0:
-        print("\n".join(lines))
-        sys.exit(f"`meltano {' '.join(args)}` failed")
-    for line in lines:
-        if told := re.search(r"\w+: done.*|Finished running.*", line):
-            print("   ", told[0])
+    try:
+        said = meltano(
+            ROOT,
+            *args,
+            TAP_CROCT_API_URL=sandbox.url,
+            TAP_CROCT_API_KEY=sandbox.switches.api_key,
+            TAP_CROCT_PAGE_SIZE=str(PAGE_SIZE),
+            TARGET_DUCKDB_FILEPATH=str(WAREHOUSE),
+            MELTANO_DATABASE_URI=f"sqlite:///{OUTPUT / 'meltano.db'}",
+            MELTANO_PROJECT_ROOT=str(ROOT),
+        )
+    except AssertionError as failure:
+        sys.exit(f"{failure}\n`meltano {' '.join(args)}` failed")
+    for line in re.findall(r"\w+: done.*|Finished running.*", said):
+        print("   ", line)
 
 
 def show_requests(requests: list[Request]) -> None:
@@ -136,10 +127,10 @@ def main() -> None:
 
         say("Installing Meltano, and with it the tap, target-duckdb and dbt")
         environment("meltano")
-        meltano(sandbox, "install", "tap-croct", "target-duckdb", "dbt-duckdb")
+        run_meltano(sandbox, "install", "tap-croct", "target-duckdb", "dbt-duckdb")
 
         say("First run: everything")
-        meltano(sandbox, "run", "tap-croct", "target-duckdb")
+        run_meltano(sandbox, "run", "tap-croct", "target-duckdb")
         show_requests(sandbox.requests)
 
         say("In the warehouse now")
@@ -155,7 +146,7 @@ def main() -> None:
         sandbox.requests.clear()
 
         say("Second run: only what is new, and then the models")
-        meltano(sandbox, "run", "tap-croct", "target-duckdb", "dbt-duckdb:build")
+        run_meltano(sandbox, "run", "tap-croct", "target-duckdb", "dbt-duckdb:build")
         show_requests(sandbox.requests)
         if any(request.param("cursor") is None for request in sandbox.requests):
             sys.exit("The second run asked for pages before its bookmark")

@@ -24,10 +24,8 @@ class Postgres:
     def __init__(self, uri: str) -> None:
         """Take a server's URI."""
         self.uri = uri
-        self.target_config = {
-            "sqlalchemy_url": uri.replace("postgresql:", "postgresql+psycopg:"),
-            "default_target_schema": "croct",
-        }
+        self.url = uri.replace("postgresql:", "postgresql+psycopg:")
+        self.target_config = {"sqlalchemy_url": self.url, "default_target_schema": "croct"}
 
     def query(self, sql: str, database: str = "postgres") -> list[dict[str, Any]]:
         """Return the rows that a query finds, with times in UTC.

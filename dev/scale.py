@@ -34,8 +34,6 @@ LEAST = 2.8
 """How many times as fast as one interval at a time four have to be."""
 
 VARIABLES = {
-    "AIRFLOW_VAR_CROCT_HISTORY_INTERVAL": "day",
-    "AIRFLOW_VAR_CROCT_RETRY_SECONDS": "1",
     "TAP_CROCT_PAGE_SIZE": str(PAGE_SIZE),
     "TAP_CROCT_TIME_UNIT": "milliseconds",
     # How soon a task whose worker is gone is tried again; five minutes by default.
@@ -56,19 +54,15 @@ class Scale:
         while self.world.now < BEGINNING + INTERVALS * DAY:
             self.world.visits(1)
         self.sandbox = stack.enter_context(Sandbox(self.world, Switches(latency=LATENCY)))
-        project = MeltanoProject(folder / "project", self.sandbox, self.database)
-        project.install()
-        variables = {
-            **project.variables,
-            **VARIABLES,
-            "AIRFLOW_VAR_CROCT_PROJECT": str(project.folder),
-            "AIRFLOW_VAR_CROCT_MELTANO": project.variables["CROCT_MELTANO"],
-        }
-        airflow = Airflow(folder / "airflow", self.database, variables, workers=2)
+        project = MeltanoProject(
+            folder / "project", self.sandbox, TARGET_POSTGRES_SQLALCHEMY_URL=self.database.url
+        )
+        project.run("install", "tap-croct", "target-postgres")
+        airflow = Airflow(folder / "airflow", self.database, project, VARIABLES, workers=2)
         self.airflow = stack.enter_context(airflow)
         self.airflow.run(f"airflow dags unpause {DAG}")
         # The tables first, as the incremental pipeline makes them.
-        project.run("run", "tap-croct", "target-postgres", variables={"TAP_CROCT_MAX_RECORDS": "1"})
+        project.run("run", "tap-croct", "target-postgres", TAP_CROCT_MAX_RECORDS="1")
 
     def start(self, at_a_time: int) -> None:
         """Empty the warehouse and have Airflow load the history.

@@ -87,12 +87,12 @@ class Visit:
     def _page(self, path: str, title: str) -> None:
         referrer, self.url = self.url, f"{shop.SHOP}{path}"
         agent = self.client["browser"]["name"]
-        reader = {
+        reader: Item = {
             "userAgent": f"Mozilla/5.0 ({agent})" if agent else None,
             "preferredLanguages": "de-DE,de;q=0.9,en;q=0.8",
         }
         self._add("pageOpened", url=self.url, **reader, referrer=referrer)
-        loaded = {"url": self.url, "title": title, "lastModifiedTime": self.time - shop.DAY}
+        loaded: Item = {"url": self.url, "title": title, "lastModifiedTime": self.time - shop.DAY}
         self._add("pageLoaded", wait=3 * shop.SECOND, **loaded)
         self.session["statistics"]["pageViews"] += 1
 

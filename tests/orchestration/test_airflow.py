@@ -16,15 +16,15 @@ from dev.environments import REQUIREMENTS, ROOT
 from dev.expected import STREAMS, moment
 from dev.sandbox import Fault, Sandbox, World
 from dev.sandbox.world import BEGINNING, DAY
-from dev.warehouse import postgres_differences
 from tests.orchestration.pages import block, commands
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from dev.meltano_project import MeltanoProject
     from dev.postgres import Postgres
     from dev.sandbox.api import Request
+    from tests.orchestration.shells import NewProject, Same
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("airflow")]
 
@@ -46,15 +46,11 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="module")
-def project(
-    new_project: Callable[[Sandbox], MeltanoProject], sandbox: Sandbox, database: Postgres
-) -> MeltanoProject:
+def project(new_project: NewProject, sandbox: Sandbox, database: Postgres) -> MeltanoProject:
     project = new_project(sandbox)
-    database.execute("drop schema if exists croct cascade")
     database.execute("create database meltano")
-    state = database.target_config["sqlalchemy_url"].replace("@/postgres", "@/meltano")
     project.variables |= {
-        "MELTANO_DATABASE_URI": state,
+        "MELTANO_DATABASE_URI": database.url.replace("@/postgres", "@/meltano"),
         "TAP_CROCT_MAX_RETRIES": "1",
         "TAP_CROCT_PAGE_SIZE": "200",
     }
@@ -65,15 +61,8 @@ def project(
 def airflow(
     tmp_path_factory: pytest.TempPathFactory, project: MeltanoProject, database: Postgres
 ) -> Iterator[Airflow]:
-    variables = {
-        "AIRFLOW_VAR_CROCT_PROJECT": str(project.folder),
-        "AIRFLOW_VAR_CROCT_MELTANO": project.variables["CROCT_MELTANO"],
-        "AIRFLOW_VAR_CROCT_HISTORY_INTERVAL": "day",
-        "AIRFLOW_VAR_CROCT_RETRIES": "1",
-        "AIRFLOW_VAR_CROCT_RETRY_SECONDS": "1",
-    }
     folder = tmp_path_factory.mktemp("airflow")
-    with Airflow(folder, database, project.variables | variables) as deployment:
+    with Airflow(folder, database, project, {"AIRFLOW_VAR_CROCT_RETRIES": "1"}) as deployment:
         yield deployment
 
 
@@ -92,11 +81,6 @@ def last_log(airflow: Airflow, dag: str) -> list[str]:
 def why(log: list[str]) -> str:
     """Return the last line of a log; Airflow's headings (`::group::…`) are not lines of it."""
     return [line for line in log if '"event": "::' not in line][-1]
-
-
-def same(database: Postgres, sandbox: Sandbox) -> None:
-    for stream in STREAMS:
-        assert postgres_differences(database, sandbox.world, stream) == []
 
 
 def backfill(airflow: Airflow, *options: str) -> None:
@@ -164,20 +148,20 @@ def the_rest_of_the_history(airflow: Airflow, sandbox: Sandbox) -> None:
     assert {r.param("start") for r in sandbox.requests if r.param("end")} == {at(2)}
 
 
-def nights(airflow: Airflow, sandbox: Sandbox, database: Postgres) -> None:
+def nights(airflow: Airflow, sandbox: Sandbox, same: Same) -> None:
     """Two nights, with records between that are late, or have changed."""
     (task,) = airflow.ask("GET", "dags/croct/tasks")["tasks"]
     assert task["execution_timeout"]["days"] == 1  # one that hangs does not cost all later nights
     airflow.run("airflow dags unpause croct")
     night(airflow)
     the_rest_of_the_history(airflow, sandbox)
-    same(database, sandbox)
+    same(sandbox)
     sandbox.world.visits(5)
     sandbox.world.late_events(5)
     sandbox.world.change_users(3)
     sandbox.requests.clear()
     night(airflow)
-    same(database, sandbox)
+    same(sandbox)
     assert all(request.param("cursor") for request in sandbox.requests)
 
 
@@ -192,13 +176,13 @@ def what_cannot_work(airflow: Airflow, sandbox: Sandbox) -> None:
 
 
 def test_history_and_nights(
-    airflow: Airflow, project: MeltanoProject, sandbox: Sandbox, database: Postgres
+    airflow: Airflow, project: MeltanoProject, sandbox: Sandbox, same: Same
 ) -> None:
     incremental_pipeline_first(airflow, project)
     history(airflow, sandbox)
-    nights(airflow, sandbox, database)
+    nights(airflow, sandbox, same)
     what_cannot_work(airflow, sandbox)
-    same(database, sandbox)
+    same(sandbox)
     assert project.leftovers() == []
 
 
