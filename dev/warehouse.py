@@ -41,7 +41,7 @@ def differences(
         cells = zip(columns, row, strict=True)
         rows.append({n: json.loads(v) if k == "JSON" and v else v for (n, k), v in cells})
     wanted = [{k: None if v == "" else v for k, v in record.items()} for record in records]
-    return _differences(stream, rows, wanted)
+    return row_differences(stream, rows, wanted)
 
 
 def postgres_differences(
@@ -61,10 +61,20 @@ def postgres_differences(
     wanted = expected_records(world, stream)
     if before is not None:
         wanted = [record for record in wanted if record[ORDERS[stream]] < moment(before)]
-    return _differences(stream, database.query(f"select * from croct.{stream}"), wanted)
+    return row_differences(stream, database.query(f"select * from croct.{stream}"), wanted)
 
 
-def _differences(stream: str, rows: list[Record], wanted: list[Record]) -> list[str]:
+def row_differences(stream: str, rows: list[Record], wanted: list[Record]) -> list[str]:
+    """Compare rows, whose times have no zone and whose JSON is read, with records.
+
+    Args:
+        stream: Name of the stream.
+        rows: What is there.
+        wanted: What should be there, once each.
+
+    Returns:
+        A line for each difference; the first twenty of them.
+    """
     key = KEYS[stream]
     by_key = {row[key]: row for row in rows}
     properties = SCHEMAS[stream]["properties"]
