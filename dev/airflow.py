@@ -52,21 +52,14 @@ class Airflow:
     """
 
     def __init__(
-        self,
-        folder: Path,
-        database: Postgres,
-        project: MeltanoProject,
-        variables: dict[str, str],
-        *,
-        workers: int = 0,
+        self, folder: Path, database: Postgres, project: MeltanoProject, *, workers: int = 0
     ) -> None:
         """Prepare a deployment.
 
         Args:
             folder: For its files.
             database: A server on which it may create a database `airflow`.
-            project: What its tasks run.
-            variables: More of the environment.
+            project: What its tasks run, in the environment that they get.
             workers: Number of Celery workers; without, tasks run under LocalExecutor.
         """
         self.folder = folder
@@ -74,7 +67,7 @@ class Airflow:
         self.workers = workers
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         _, _, server = database.uri.replace("@/postgres", "@/airflow").partition(":")
-        self.variables = clean_environment(**project.variables, **variables) | SETTINGS | {
+        self.variables = clean_environment(**project.variables) | SETTINGS | {
             "AIRFLOW_VAR_CROCT_PROJECT": str(project.folder),
             "AIRFLOW_VAR_CROCT_MELTANO": project.variables["CROCT_MELTANO"],
             "AIRFLOW_VAR_CROCT_HISTORY_INTERVAL": "day",
@@ -123,6 +116,8 @@ class Airflow:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(timeout=4)
         kill(family)
+        for process in self.processes.values():
+            process.wait()
 
     def _parsed(self) -> bool:
         rows = self.database.query("select dag_id from dag where not is_stale", "airflow")

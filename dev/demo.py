@@ -29,36 +29,8 @@ VISITS = 250
 MORE_VISITS = 40
 PAGE_SIZE = 500
 
-FUNNEL = """
-select
-    sessions.country,
-    count(*) as sessions,
-    count(*) filter (where has_product_view) as viewed,
-    count(*) filter (where has_cart) as in_cart,
-    count(*) filter (where has_checkout) as checked_out,
-    count(*) filter (where has_order) as ordered,
-    round(100.0 * count(*) filter (where has_order) / count(*), 1) || ' %' as conversion
-from analytics.croct__sessions as sessions
-where not is_bot
-group by country
-order by sessions desc, country
-"""
-DAYS = """
-select day, sessions, orders, round(revenue, 2) as revenue
-from analytics.croct__daily
-order by day
-"""
-VARIANTS = """
-select
-    experiment_name as experiment,
-    coalesce(variant_name, 'Original') as variant,
-    user_count as users,
-    converted_users as converted,
-    round(100 * conversion_rate, 1) || ' %' as rate,
-    round(revenue, 2) as revenue
-from analytics.croct__experiment_results
-order by experiment, variant
-"""
+QUESTIONS = re.compile(r"^([^\n]+)[?:]\n\n```sql\n(.+?)```", re.DOTALL | re.MULTILINE)
+"""What `docs/analytics.md` asks of the models, and how."""
 
 
 def say(text: str) -> None:
@@ -154,12 +126,10 @@ def main() -> None:
         say("The warehouse and the source, row for row")
         check(sandbox)
 
-        say("From product view to order, by country")
-        table(FUNNEL)
-        say("Revenue by day")
-        table(DAYS)
-        say("The variants of an experiment, within 30 days")
-        table(VARIANTS)
+        page = (ROOT / "docs" / "analytics.md").read_text(encoding="utf-8")
+        for question, query in QUESTIONS.findall(page):
+            say(question)
+            table(query)
     say(f"Done. The warehouse is {WAREHOUSE.relative_to(ROOT)}")
 
 

@@ -58,7 +58,8 @@ class Scale:
             folder / "project", self.sandbox, TARGET_POSTGRES_SQLALCHEMY_URL=self.database.url
         )
         project.run("install", "tap-croct", "target-postgres")
-        airflow = Airflow(folder / "airflow", self.database, project, VARIABLES, workers=2)
+        project.variables |= VARIABLES
+        airflow = Airflow(folder / "airflow", self.database, project, workers=2)
         self.airflow = stack.enter_context(airflow)
         self.airflow.run(f"airflow dags unpause {DAG}")
         # The tables first, as the incremental pipeline makes them.

@@ -23,6 +23,46 @@ if TYPE_CHECKING:
 PATHS = {"/export/events": "events", "/export/session": "sessions", "/export/user": "users"}
 
 
+class Server(ThreadingHTTPServer):
+    """An HTTP server on loopback."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a client that went away, as one that is killed does."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Sends answers as the API does."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def send(
+        self, status: int, body: bytes | dict[str, Any], headers: dict[str, str] | None = None
+    ) -> None:
+        """Send an answer, with the API's usual headers and others."""
+        if isinstance(body, dict):
+            body = json.dumps(body).encode()
+        lines = {
+            "Date": self.date_time_string(),
+            # An error may carry the client's next request on the same connection; the real API does.
+            "Content-Type": f"application/{'json' if status < 300 else 'problem+json'}",
+            "Content-Length": str(len(body)),
+            **(headers or {}),
+        }
+        self.send_response_only(status)
+        for name, value in lines.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Keep quiet."""
+
+
 class Sandbox(Api):
     """The Export API on loopback; a context manager that stops the server."""
 
@@ -52,7 +92,7 @@ class Sandbox(Api):
         self._random = random.Random(1)
         self.lock = threading.Lock()
         handler = type("Handler", (_Handler,), {"sandbox": self})
-        self.server = _Server(("127.0.0.1", port), handler)
+        self.server = Server(("127.0.0.1", port), handler)
         self._thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)
 
     def __enter__(self) -> Self:
@@ -88,19 +128,8 @@ class Sandbox(Api):
         return self._random.choice(QUICK)
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a client that went away, as one that is killed does."""
-        if not isinstance(sys.exc_info()[1], OSError):
-            super().handle_error(request, client_address)
-
-
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     sandbox: Sandbox
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
@@ -109,7 +138,7 @@ class _Handler(BaseHTTPRequestHandler):
             headers = {name.lower(): value for name, value in self.headers.items()}
             self._export(Request(PATHS[url.path], params, headers, time=time.monotonic()))
         else:
-            self._send(404, {"type": f"{TYPES_URL}/not-found", "title": "Not found"})
+            self.send(404, {"type": f"{TYPES_URL}/not-found", "title": "Not found"})
 
     def do_POST(self) -> None:
         """Let something happen in the shop; not part of the API."""
@@ -122,13 +151,13 @@ class _Handler(BaseHTTPRequestHandler):
             "/sandbox/changed-users": self.sandbox.world.change_users,
         }.get(url.path)
         if change is None:
-            self._send(404, {"title": "Not found"})
+            self.send(404, {"title": "Not found"})
         elif not count.isdecimal():
-            self._send(400, {"title": "Invalid input", "detail": "count must be an integer."})
+            self.send(400, {"title": "Invalid input", "detail": "count must be an integer."})
         else:
             with self.sandbox.lock:
                 change(int(count))
-            self._send(200, {})
+            self.send(200, {})
 
     def _export(self, request: Request) -> None:
         sandbox = self.sandbox
@@ -146,7 +175,7 @@ class _Handler(BaseHTTPRequestHandler):
             body = text.encode()
             request.status = status if fault is None else fault.status
         if fault is None:
-            self._send(status, body)
+            self.send(status, body)
         else:
             self._fail(fault, body)
 
@@ -157,35 +186,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.connection.close()
         elif fault.kind == "truncate":
-            self._send(200, body[: len(body) // 2], {"Content-Length": str(len(body))})
+            self.send(200, body[: len(body) // 2], {"Content-Length": str(len(body))})
             self.close_connection = True
         elif fault.kind == "early hints":
-            self._send(103, b"", {"Link": "</style.css>; rel=preload"})
-            self._send(200, body)
+            self.send(103, b"", {"Link": "</style.css>; rel=preload"})
+            self.send(200, body)
         elif fault.kind == "hang":
             time.sleep(fault.seconds)
             self.close_connection = True
         else:
             default = {"type": f"{TYPES_URL}/fault", "title": "Fault", "detail": "Injected."}
-            self._send(fault.status, default if fault.body is None else fault.body, fault.headers)
-
-    def _send(
-        self, status: int, body: bytes | dict[str, Any], headers: dict[str, str] | None = None
-    ) -> None:
-        if isinstance(body, dict):
-            body = json.dumps(body).encode()
-        lines = {
-            "Date": self.date_time_string(),
-            # An error may carry the client's next request on the same connection; the real API does.
-            "Content-Type": f"application/{'json' if status < 300 else 'problem+json'}",
-            "Content-Length": str(len(body)),
-            **(headers or {}),
-        }
-        self.send_response_only(status)
-        for name, value in lines.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Keep quiet."""
+            self.send(fault.status, default if fault.body is None else fault.body, fault.headers)

@@ -50,6 +50,7 @@ def project(new_project: NewProject, sandbox: Sandbox, database: Postgres) -> Me
     project = new_project(sandbox)
     database.execute("create database meltano")
     project.variables |= {
+        "AIRFLOW_VAR_CROCT_RETRIES": "1",
         "MELTANO_DATABASE_URI": database.url.replace("@/postgres", "@/meltano"),
         "TAP_CROCT_MAX_RETRIES": "1",
         "TAP_CROCT_PAGE_SIZE": "200",
@@ -62,7 +63,7 @@ def airflow(
     tmp_path_factory: pytest.TempPathFactory, project: MeltanoProject, database: Postgres
 ) -> Iterator[Airflow]:
     folder = tmp_path_factory.mktemp("airflow")
-    with Airflow(folder, database, project, {"AIRFLOW_VAR_CROCT_RETRIES": "1"}) as deployment:
+    with Airflow(folder, database, project) as deployment:
         yield deployment
 
 
