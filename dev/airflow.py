@@ -6,20 +6,17 @@ folder, and stops with the context.
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
-
-import requests
 
 from dev.environments import ROOT, environment
 from dev.processes import descendants, free_port, kill, wait_until
 from dev.running import clean_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from typing_extensions import Self
@@ -153,29 +150,6 @@ class Airflow:
             start_new_session=True, **streams,
         )  # fmt: skip
 
-    def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        """Ask the API server for something: a tenth of the time that a command takes to start.
-
-        Args:
-            method: Such as `POST`.
-            path: Such as `dags/croct/dagRuns`.
-            body: What is sent, as JSON.
-
-        Returns:
-            The answer, decoded.
-
-        Raises:
-            requests.HTTPError: If it is refused.
-        """
-        server = f"http://127.0.0.1:{self.variables['AIRFLOW__API__PORT']}"
-        token = requests.get(f"{server}/auth/token", timeout=60).json()["access_token"]
-        headers = {"Authorization": f"Bearer {token}"}
-        response = requests.request(
-            method, f"{server}/api/v2/{path}", json=body, headers=headers, timeout=60
-        )
-        response.raise_for_status()
-        return response.json()
-
     def runs(self, dag: str) -> dict[str, str]:
         """Return the states of a DAG's runs, by the start of their intervals."""
         rows = self.database.query(
@@ -218,15 +192,6 @@ class Airflow:
             ends = (f"--- {log.name}\n{log.read_text(errors='replace')[-2000:]}" for log in logs)
             raise AssertionError("\n".join([str(error), *ends])) from None
 
-    def wait_for(self, dag: str, count: int) -> dict[str, str]:
-        """Wait until a number of a DAG's runs have ended; return their states."""
-        ended = ("success", "failed")
-        self.wait(
-            f"{count} runs of {dag} have ended",
-            lambda: sum(state in ended for state in self.runs(dag).values()) >= count,
-        )
-        return self.runs(dag)
-
     def wait_for_backfill(self) -> None:
         """Wait until Airflow takes the last backfill for completed; until then, it starts no other.
 
@@ -236,9 +201,3 @@ class Airflow:
         self.wait(
             "the backfill is completed", lambda: not self.database.query(running, "airflow"), 600
         )
-
-    def task_logs(self, dag: str) -> Iterator[tuple[str, list[str]]]:
-        """Yield the name and the messages of each log of a DAG's tasks."""
-        for file in sorted((self.folder / "airflow" / "logs" / f"dag_id={dag}").rglob("*.log")):
-            lines = file.read_text(errors="replace").splitlines()
-            yield str(file), [json.dumps(json.loads(line)) for line in lines if line[:1] == "{"]

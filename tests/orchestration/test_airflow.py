@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dev.airflow import Airflow
 from dev.environments import REQUIREMENTS, ROOT
 from dev.expected import STREAMS, moment
 from dev.sandbox import Fault, Sandbox, World
 from dev.sandbox.world import BEGINNING, DAY
+from tests.orchestration.deployment import Deployment
 from tests.orchestration.pages import block, commands
 
 if TYPE_CHECKING:
@@ -61,13 +61,13 @@ def project(new_project: NewProject, sandbox: Sandbox, database: Postgres) -> Me
 @pytest.fixture(scope="module")
 def airflow(
     tmp_path_factory: pytest.TempPathFactory, project: MeltanoProject, database: Postgres
-) -> Iterator[Airflow]:
+) -> Iterator[Deployment]:
     folder = tmp_path_factory.mktemp("airflow")
-    with Airflow(folder, database, project) as deployment:
+    with Deployment(folder, database, project) as deployment:
         yield deployment
 
 
-def night(airflow: Airflow, state: str = "success") -> None:
+def night(airflow: Deployment, state: str = "success") -> None:
     """Have the nightly pipeline run once more."""
     count = len(airflow.runs("croct")) + 1
     airflow.ask("POST", "dags/croct/dagRuns", {"logical_date": None})
@@ -75,7 +75,7 @@ def night(airflow: Airflow, state: str = "success") -> None:
     assert states[max(states)] == state, "\n".join(last_log(airflow, "croct"))
 
 
-def last_log(airflow: Airflow, dag: str) -> list[str]:
+def last_log(airflow: Deployment, dag: str) -> list[str]:
     return max(airflow.task_logs(dag), key=lambda log: Path(log[0]).stat().st_mtime)[1]
 
 
@@ -84,7 +84,7 @@ def why(log: list[str]) -> str:
     return [line for line in log if '"event": "::' not in line][-1]
 
 
-def backfill(airflow: Airflow, *options: str) -> None:
+def backfill(airflow: Deployment, *options: str) -> None:
     """Have Airflow load the history, with the page's command and the test's dates."""
     (command,) = [c for c in commands(PAGE, "backfill create") if "backfill create" in c]
     start, end = (moment(ms).replace(".000Z", "Z") for ms in (BEGINNING, SEAM - DAY))
@@ -98,7 +98,7 @@ def at(day: int) -> str:
     return str(BEGINNING + day * DAY)
 
 
-def incremental_pipeline_first(airflow: Airflow, project: MeltanoProject) -> None:
+def incremental_pipeline_first(airflow: Deployment, project: MeltanoProject) -> None:
     """Start the incremental pipeline at the seam, then let it rest."""
     seam = {stream: {"replication_key_value": moment(SEAM)} for stream in STREAMS}
     state = {"singer_state": {"bookmarks": seam}}
@@ -111,7 +111,7 @@ def incremental_pipeline_first(airflow: Airflow, project: MeltanoProject) -> Non
     airflow.run(f"{pause} & {unpause} && wait $!")
 
 
-def history(airflow: Airflow, sandbox: Sandbox) -> None:
+def history(airflow: Deployment, sandbox: Sandbox) -> None:
     """Load the days up to the seam; one fails once, one as long as its key is wrong."""
 
     def day(number: int) -> Fault:
@@ -138,7 +138,7 @@ def history(airflow: Airflow, sandbox: Sandbox) -> None:
     assert all("sessions: 401 Unauthorized" in why(log) for log in logs)
 
 
-def the_rest_of_the_history(airflow: Airflow, sandbox: Sandbox) -> None:
+def the_rest_of_the_history(airflow: Deployment, sandbox: Sandbox) -> None:
     """The key is right again: the same backfill resumes with what failed, and nothing else."""
     sandbox.faults.clear()
     sandbox.requests.clear()
@@ -149,7 +149,7 @@ def the_rest_of_the_history(airflow: Airflow, sandbox: Sandbox) -> None:
     assert {r.param("start") for r in sandbox.requests if r.param("end")} == {at(2)}
 
 
-def nights(airflow: Airflow, sandbox: Sandbox, same: Same) -> None:
+def nights(airflow: Deployment, sandbox: Sandbox, same: Same) -> None:
     """Two nights, with records between that are late, or have changed."""
     (task,) = airflow.ask("GET", "dags/croct/tasks")["tasks"]
     assert task["execution_timeout"]["days"] == 1  # one that hangs does not cost all later nights
@@ -166,7 +166,7 @@ def nights(airflow: Airflow, sandbox: Sandbox, same: Same) -> None:
     assert all(request.param("cursor") for request in sandbox.requests)
 
 
-def what_cannot_work(airflow: Airflow, sandbox: Sandbox) -> None:
+def what_cannot_work(airflow: Deployment, sandbox: Sandbox) -> None:
     """An API out of reach and a target that does not exist: the end of the log says so."""
     sandbox.__exit__()
     night(airflow, "failed")
@@ -177,7 +177,7 @@ def what_cannot_work(airflow: Airflow, sandbox: Sandbox) -> None:
 
 
 def test_history_and_nights(
-    airflow: Airflow, project: MeltanoProject, sandbox: Sandbox, same: Same
+    airflow: Deployment, project: MeltanoProject, sandbox: Sandbox, same: Same
 ) -> None:
     incremental_pipeline_first(airflow, project)
     history(airflow, sandbox)
