@@ -85,7 +85,9 @@ def row_differences(stream: str, rows: list[Record], wanted: list[Record]) -> li
     if more := columns - properties.keys():
         lines.append(f"{stream}: columns that no record has: {sorted(more)}")
     for record in wanted:
-        row = by_key.get(record[key], {})
+        if (row := by_key.get(record[key])) is None:
+            lines.append(f"{stream} {record[key]} is missing")
+            continue
         for name, schema in properties.items():
             stored, value = row.get(name), record.get(name)
             if schema.get("format") == "date-time" and stored is not None:
