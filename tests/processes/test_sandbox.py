@@ -74,7 +74,9 @@ def test_wrong_options(options: list[str], code: int, message: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         taken = str(server.getsockname()[1])
         command = [*COMMAND, *(option.replace("TAKEN", taken) for option in options)]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, cwd=ROOT, check=False, timeout=30
+        )
     assert (done.returncode, done.stdout) == (code, "")
     assert message.replace("TAKEN", taken) in done.stderr.splitlines()[-1]
 
