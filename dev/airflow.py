@@ -6,25 +6,22 @@ folder, and stops with the context.
 
 from __future__ import annotations
 
-import json
-import os
 import signal
 import subprocess
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import requests
-
 from dev.environments import ROOT, environment
-from dev.processes import descendants, free_port, wait_until
+from dev.processes import descendants, free_port, kill, wait_until
 from dev.running import clean_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from typing_extensions import Self
 
+    from dev.meltano_project import MeltanoProject
     from dev.postgres import Postgres
 
 ENV_FILE = ROOT / "orchestrate" / "airflow.env"
@@ -52,14 +49,14 @@ class Airflow:
     """
 
     def __init__(
-        self, folder: Path, database: Postgres, variables: dict[str, str], *, workers: int = 0
+        self, folder: Path, database: Postgres, project: MeltanoProject, *, workers: int = 0
     ) -> None:
         """Prepare a deployment.
 
         Args:
             folder: For its files.
             database: A server on which it may create a database `airflow`.
-            variables: More of the environment.
+            project: What its tasks run, in the environment that they get.
             workers: Number of Celery workers; without, tasks run under LocalExecutor.
         """
         self.folder = folder
@@ -67,7 +64,11 @@ class Airflow:
         self.workers = workers
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         _, _, server = database.uri.replace("@/postgres", "@/airflow").partition(":")
-        self.variables = clean_environment(**variables) | SETTINGS | {
+        self.variables = clean_environment(**project.variables) | SETTINGS | {
+            "AIRFLOW_VAR_CROCT_PROJECT": str(project.folder),
+            "AIRFLOW_VAR_CROCT_MELTANO": project.variables["CROCT_MELTANO"],
+            "AIRFLOW_VAR_CROCT_HISTORY_INTERVAL": "day",
+            "AIRFLOW_VAR_CROCT_RETRY_SECONDS": "1",
             "AIRFLOW_HOME": str(folder / "airflow"),
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2:{server}",
             "AIRFLOW__API__PORT": str(free_port()),
@@ -89,7 +90,9 @@ class Airflow:
         try:
             self.database.execute("create database airflow")
             if self.workers:
-                self._start_broker()
+                port = self.variables["AIRFLOW__CELERY__BROKER_URL"][:-2].rpartition(":")[2]
+                server = f"{environment('redis')}/redis-server --bind 127.0.0.1 --save ''"
+                self.start("redis", f"{server} --port {port} --dir {self.folder}")
             self.run("airflow db migrate")
             for name in ("api-server", "scheduler", "dag-processor"):
                 self.start(name, f"airflow {name}")
@@ -106,11 +109,10 @@ class Airflow:
         family = [pid for process in self.processes.values() for pid in descendants(process.pid)]
         for process in self.processes.values():
             process.terminate()
-        with suppress(TimeoutError):
-            wait_until("all have ended", lambda: all(map(_ended, self.processes.values())), 8)
-        for pid in family:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        for process in self.processes.values():
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=4)
+        kill(family)
         for process in self.processes.values():
             process.wait()
 
@@ -119,13 +121,6 @@ class Airflow:
         errors = self.database.query("select stacktrace from import_error", "airflow")
         assert not errors, errors[0]["stacktrace"]
         return {row["dag_id"] for row in rows} == DAGS
-
-    def _start_broker(self) -> None:
-        port = self.variables["AIRFLOW__CELERY__BROKER_URL"].rpartition(":")[2].removesuffix("/0")
-        server = environment("redis") / "redis-server"
-        self.start(
-            "redis", f"{server} --port {port} --bind 127.0.0.1 --save '' --dir {self.folder}"
-        )
 
     def start_worker(self, name: str) -> None:
         """Start a Celery worker that runs four tasks at a time, under a name of its own."""
@@ -154,29 +149,6 @@ class Airflow:
             ["bash", "-c", f"{prepare}; {command}"], cwd=ROOT, env=self.variables,
             start_new_session=True, **streams,
         )  # fmt: skip
-
-    def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        """Ask the API server for something: a tenth of the time that a command takes to start.
-
-        Args:
-            method: Such as `POST`.
-            path: Such as `dags/croct/dagRuns`.
-            body: What is sent, as JSON.
-
-        Returns:
-            The answer, decoded.
-
-        Raises:
-            requests.HTTPError: If it is refused.
-        """
-        server = f"http://127.0.0.1:{self.variables['AIRFLOW__API__PORT']}"
-        token = requests.get(f"{server}/auth/token", timeout=60).json()["access_token"]
-        headers = {"Authorization": f"Bearer {token}"}
-        response = requests.request(
-            method, f"{server}/api/v2/{path}", json=body, headers=headers, timeout=60
-        )
-        response.raise_for_status()
-        return response.json()
 
     def runs(self, dag: str) -> dict[str, str]:
         """Return the states of a DAG's runs, by the start of their intervals."""
@@ -220,15 +192,6 @@ class Airflow:
             ends = (f"--- {log.name}\n{log.read_text(errors='replace')[-2000:]}" for log in logs)
             raise AssertionError("\n".join([str(error), *ends])) from None
 
-    def wait_for(self, dag: str, count: int) -> dict[str, str]:
-        """Wait until a number of a DAG's runs have ended; return their states."""
-        ended = ("success", "failed")
-        self.wait(
-            f"{count} runs of {dag} have ended",
-            lambda: sum(state in ended for state in self.runs(dag).values()) >= count,
-        )
-        return self.runs(dag)
-
     def wait_for_backfill(self) -> None:
         """Wait until Airflow takes the last backfill for completed; until then, it starts no other.
 
@@ -238,13 +201,3 @@ class Airflow:
         self.wait(
             "the backfill is completed", lambda: not self.database.query(running, "airflow"), 600
         )
-
-    def task_logs(self, dag: str) -> Iterator[tuple[str, list[str]]]:
-        """Yield the name and the messages of each log of a DAG's tasks."""
-        for file in sorted((self.folder / "airflow" / "logs" / f"dag_id={dag}").rglob("*.log")):
-            lines = file.read_text(errors="replace").splitlines()
-            yield str(file), [json.dumps(json.loads(line)) for line in lines if line[:1] == "{"]
-
-
-def _ended(process: subprocess.Popen[bytes]) -> bool:
-    return process.poll() is not None

@@ -20,6 +20,7 @@ from urllib.request import url2pathname
 from dev.expected import KEYS, STREAMS, Record, expected_records, flatten, moment
 from dev.running import launch
 from dev.sandbox import Sandbox, Switches, World
+from dev.sandbox.api import ENDS, UNITS
 from dev.sandbox.world import BEGINNING, DAY
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 PAGE = 25
 BATCH = 2 * PAGE
-ENDS = ("cursor", "null", "empty")
-UNITS = ("milliseconds", "seconds")
 MAPS = {
     "users": {"email": "sha256(email) if email else None", "phone": None},
     "events": {"page": "payload.get('url')"},

@@ -7,8 +7,8 @@ bring those and build the dbt models, and compares the warehouse with the source
 from __future__ import annotations
 
 import json
+import re
 import shutil
-import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ import duckdb
 
 from dev.environments import ROOT, environment
 from dev.expected import STREAMS, expected_records
-from dev.running import clean_environment
+from dev.meltano_project import meltano
 from dev.sandbox import Sandbox, World
 from dev.warehouse import differences
 
@@ -29,36 +29,8 @@ VISITS = 250
 MORE_VISITS = 40
 PAGE_SIZE = 500
 
-FUNNEL = """
-select
-    sessions.country,
-    count(*) as sessions,
-    count(*) filter (where has_product_view) as viewed,
-    count(*) filter (where has_cart) as in_cart,
-    count(*) filter (where has_checkout) as checked_out,
-    count(*) filter (where has_order) as ordered,
-    round(100.0 * count(*) filter (where has_order) / count(*), 1) || ' %' as conversion
-from analytics.croct__sessions as sessions
-where not is_bot
-group by country
-order by sessions desc, country
-"""
-DAYS = """
-select day, sessions, orders, round(revenue, 2) as revenue
-from analytics.croct__daily
-order by day
-"""
-VARIANTS = """
-select
-    experiment_name as experiment,
-    coalesce(variant_name, 'Original') as variant,
-    user_count as users,
-    converted_users as converted,
-    round(100 * conversion_rate, 1) || ' %' as rate,
-    round(revenue, 2) as revenue
-from analytics.croct__experiment_results
-order by experiment, variant
-"""
+QUESTIONS = re.compile(r"^([^\n]+)[?:]\n\n```sql\n(.+?)```", re.DOTALL | re.MULTILINE)
+"""What `docs/analytics.md` asks of the models, and how."""
 
 
 def say(text: str) -> None:
@@ -68,45 +40,27 @@ def say(text: str) -> None:
 def table(query: str) -> None:
     """Print what a query finds in the warehouse."""
     with duckdb.connect(str(WAREHOUSE), read_only=True) as connection:
-        found = connection.execute(query)
-        head = [column[0] for column in found.description or ()]
-        rows = [[str(value) for value in row] for row in found.fetchall()]
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    for row in (head, ["-" * width for width in widths], *rows):
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print("  " + "  ".join(cells).rstrip())
+        print(connection.sql(query))
 
 
-def meltano(sandbox: Sandbox, *args: str) -> None:
+def run_meltano(sandbox: Sandbox, *args: str) -> None:
     """Run Meltano; show what the tap says of its streams and what dbt built, or all if it fails."""
-    log = OUTPUT / "meltano.log"
-    variables = clean_environment(
-        TAP_CROCT_API_URL=sandbox.url,
-        TAP_CROCT_API_KEY=sandbox.switches.api_key,
-        TAP_CROCT_PAGE_SIZE=str(PAGE_SIZE),
-        TARGET_DUCKDB_FILEPATH=str(WAREHOUSE),
-        MELTANO_DATABASE_URI=f"sqlite:///{OUTPUT / 'meltano.db'}",
-        MELTANO_PROJECT_ROOT=str(ROOT),
-        MELTANO_SEND_ANONYMOUS_USAGE_STATS="false",
-        NO_COLOR="1",
-    )
-    command = [str(environment("meltano") / "meltano"), *args]
     print("  $ meltano", *args, flush=True)
-    with log.open("w") as file:
-        code = subprocess.run(
-            command, cwd=ROOT, env=variables, stdout=file, stderr=file, check=False
-        ).returncode
-    lines = log.read_text().splitlines()
-    if code != 0:
-        print("\n".join(lines))
-        sys.exit(f"`meltano {' '.join(args)}` failed")
-    for stream in STREAMS:
-        for line in lines:
-            if (done := line.find(f"{stream}: done")) >= 0:
-                print("   ", line[done:])
-    for line in lines:
-        if (built := line.find("Finished running")) >= 0:
-            print("    dbt:", line[built:])
+    try:
+        said = meltano(
+            ROOT,
+            *args,
+            TAP_CROCT_API_URL=sandbox.url,
+            TAP_CROCT_API_KEY=sandbox.switches.api_key,
+            TAP_CROCT_PAGE_SIZE=str(PAGE_SIZE),
+            TARGET_DUCKDB_FILEPATH=str(WAREHOUSE),
+            MELTANO_DATABASE_URI=f"sqlite:///{OUTPUT / 'meltano.db'}",
+            MELTANO_PROJECT_ROOT=str(ROOT),
+        )
+    except AssertionError as failure:
+        sys.exit(f"{failure}\n`meltano {' '.join(args)}` failed")
+    for line in re.findall(r"\w+: done.*|Finished running.*", said):
+        print("   ", line)
 
 
 def show_requests(requests: list[Request]) -> None:
@@ -145,25 +99,18 @@ def main() -> None:
 
         say("Installing Meltano, and with it the tap, target-duckdb and dbt")
         environment("meltano")
-        meltano(sandbox, "install", "tap-croct", "target-duckdb", "dbt-duckdb")
+        run_meltano(sandbox, "install", "tap-croct", "target-duckdb", "dbt-duckdb")
 
         say("First run: everything")
-        meltano(sandbox, "run", "tap-croct", "target-duckdb")
+        run_meltano(sandbox, "run", "tap-croct", "target-duckdb")
         show_requests(sandbox.requests)
 
         say("In the warehouse now")
-        table(
-            "select 'events' as stream, count(*) as rows from croct.events union all "
-            "select 'sessions', count(*) from croct.sessions union all "
-            "select 'users', count(*) from croct.users"
-        )
-        print()
+        counted = [f"select '{s}' as stream, count(*) as rows from croct.{s}" for s in STREAMS]
+        table(" union all ".join(counted))
         table("select eventtype, count(*) as rows from croct.events group by 1 order by 2 desc, 1")
 
-        say(
-            f"New data arrives: {MORE_VISITS} visits, 5 late events, 4 late or changed orders, "
-            "3 changed users"
-        )
+        say(f"New data: {MORE_VISITS} visits, 5 late events, 4 orders, 3 changed users")
         sandbox.world.visits(MORE_VISITS)
         sandbox.world.late_events(5)
         sandbox.world.late_orders(4)
@@ -171,7 +118,7 @@ def main() -> None:
         sandbox.requests.clear()
 
         say("Second run: only what is new, and then the models")
-        meltano(sandbox, "run", "tap-croct", "target-duckdb", "dbt-duckdb:build")
+        run_meltano(sandbox, "run", "tap-croct", "target-duckdb", "dbt-duckdb:build")
         show_requests(sandbox.requests)
         if any(request.param("cursor") is None for request in sandbox.requests):
             sys.exit("The second run asked for pages before its bookmark")
@@ -179,12 +126,10 @@ def main() -> None:
         say("The warehouse and the source, row for row")
         check(sandbox)
 
-        say("From product view to order, by country")
-        table(FUNNEL)
-        say("Revenue by day")
-        table(DAYS)
-        say("The variants of an experiment, within 30 days")
-        table(VARIANTS)
+        page = (ROOT / "docs" / "analytics.md").read_text(encoding="utf-8")
+        for question, query in QUESTIONS.findall(page):
+            say(question)
+            table(query)
     say(f"Done. The warehouse is {WAREHOUSE.relative_to(ROOT)}")
 
 

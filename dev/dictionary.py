@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 PAGE = ROOT / "docs" / "streams.md"
 MARKER = "<!-- From here on: generated from tap_croct/schemas.py by `make dictionary`. -->\n"
 HEAD = ("column", "type", "description")
+TYPES_HEAD = ("event type", "when it happens", "properties of `payload`")
 
 _EVENT_TYPES = """\
 ### Event types
@@ -40,18 +41,20 @@ def page() -> str:
         ValueError: If the page does not say where the tables begin.
     """
     text = PAGE.read_text(encoding="utf-8")
-    events = [
-        (path, prop)
-        for path, prop in columns(schemas.EVENT)
-        if not path.startswith("payload.") or path == "payload.@type"
+    whole = _rows(schemas.EVENT)
+    events = [row for row in whole if "payload." not in row[0] or row[0] == "`payload.@type`"]
+    payload = [(*row, _types_with(row[0])) for row in whole if row not in events]
+    types = [
+        (f"`{kind}`", schemas.EVENT_DESCRIPTIONS[kind], _listed(p.name for p in properties))
+        for kind, properties in schemas.PAYLOADS.items()
     ]
     parts = [
         text[: text.index(MARKER)] + MARKER,
-        "## events\n\n" + _table(HEAD, _rows(events)),
-        _event_types(),
-        _payload_columns(),
-        "## sessions\n\n" + _table(HEAD, _rows(columns(schemas.SESSION))),
-        "## users\n\n" + _table(HEAD, _rows(columns(schemas.USER))),
+        "## events\n\n" + _table(HEAD, events),
+        _EVENT_TYPES.format(count=len(types), table=_table(TYPES_HEAD, types)),
+        _PAYLOAD.format(table=_table((*HEAD, "event types"), payload)),
+        "## sessions\n\n" + _table(HEAD, _rows(schemas.SESSION)),
+        "## users\n\n" + _table(HEAD, _rows(schemas.USER)),
     ]
     return "\n".join(parts)
 
@@ -96,35 +99,20 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _rows(found: Iterable[tuple[str, dict[str, Any]]]) -> list[tuple[str, ...]]:
+def _rows(schema: dict[str, Any]) -> list[tuple[str, ...]]:
+    found = columns(schema)
     return [(f"`{path}`", type_name(prop), prop["description"]) for path, prop in found]
 
 
-def _event_types() -> str:
-    rows = [
-        (
-            f"`{kind}`",
-            schemas.EVENT_DESCRIPTIONS[kind],
-            ", ".join(f"`{p.name}`" for p in properties),
-        )
-        for kind, properties in schemas.PAYLOADS.items()
-    ]
-    table = _table(("event type", "when it happens", "properties of `payload`"), rows)
-    return _EVENT_TYPES.format(count=len(rows), table=table)
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
-def _payload_columns() -> str:
-    rows = []
-    for path, prop in columns(schemas.EVENT["properties"]["payload"], "payload"):
-        name = path.removeprefix("payload.")
-        kinds = [
-            f"`{kind}`"
-            for kind, properties in schemas.PAYLOADS.items()
-            if name in {declared.name for declared in properties}
-        ]
-        if path != "payload.@type":
-            rows.append((f"`{path}`", type_name(prop), prop["description"], ", ".join(kinds)))
-    return _PAYLOAD.format(table=_table((*HEAD, "event types"), rows))
+def _types_with(column: str) -> str:
+    """Name the types of events that have a property of `payload` itself; none for deeper ones."""
+    name = column.strip("`").removeprefix("payload.")
+    found = schemas.PAYLOADS.items()
+    return _listed(kind for kind, properties in found if name in {p.name for p in properties})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A Meltano project in a folder of its own, with the repository's `meltano.yml`."""
+"""Running Meltano, and a project in a folder of its own with the repository's `meltano.yml`."""
 
 from __future__ import annotations
 
@@ -11,23 +11,48 @@ from dev.running import clean_environment
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dev.postgres import Postgres
     from dev.sandbox import Sandbox
 
 
-class MeltanoProject:
-    """A project whose tap reads a sandbox, and whose target loads into a PostgreSQL server."""
+def meltano(folder: Path, *args: str, fails: bool = False, **variables: str) -> str:
+    """Run Meltano in a folder.
 
-    def __init__(self, folder: Path, sandbox: Sandbox, database: Postgres) -> None:
+    Args:
+        folder: The project.
+        args: Meltano's arguments.
+        fails: Whether it should.
+        variables: More of the environment.
+
+    Returns:
+        What it prints.
+
+    Raises:
+        AssertionError: If it fails, or does not and should.
+    """
+    variables = {"NO_COLOR": "1", "MELTANO_SEND_ANONYMOUS_USAGE_STATS": "false", **variables}
+    done = subprocess.run(
+        [environment("meltano") / "meltano", *args], cwd=folder, env=clean_environment(**variables),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    said = done.stdout + done.stderr
+    assert (done.returncode != 0) is fails, said
+    return said
+
+
+class MeltanoProject:
+    """A project whose tap reads a sandbox."""
+
+    def __init__(self, folder: Path, sandbox: Sandbox, **variables: str) -> None:
         """Make the project's folder, without installing anything.
 
         Args:
             folder: The project's folder.
             sandbox: The API that the tap reads.
-            database: The warehouse.
+            variables: More of the environment, such as the address of the warehouse.
         """
         self.folder = folder
-        (folder / "temporary").mkdir(parents=True, exist_ok=True)
+        for name in ("temporary", "output"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
         text = (ROOT / "meltano.yml").read_text()
         (folder / "meltano.yml").write_text(text.replace("pip_url: -e .", f"pip_url: -e {ROOT}"))
         self.variables = {
@@ -37,12 +62,8 @@ class MeltanoProject:
             "TMPDIR": str(folder / "temporary"),
             "TAP_CROCT_API_KEY": sandbox.switches.api_key,
             "TAP_CROCT_API_URL": sandbox.url,
-            "TARGET_POSTGRES_SQLALCHEMY_URL": database.target_config["sqlalchemy_url"],
+            **variables,
         }
-
-    def install(self) -> None:
-        """Install the tap and the target."""
-        self.run("install", "tap-croct", "target-postgres")
 
     def share_plugins(self, other: MeltanoProject) -> None:
         """Use the plugins that another project has installed, instead of installing them."""
@@ -54,23 +75,6 @@ class MeltanoProject:
         """Return the names of the temporary folders that intervals have left."""
         return [path.name for path in (self.folder / "temporary").glob("croct-interval.*")]
 
-    def run(self, *args: str, variables: dict[str, str] | None = None) -> str:
-        """Run Meltano.
-
-        Args:
-            args: Its arguments.
-            variables: More of the environment.
-
-        Returns:
-            What it prints.
-
-        Raises:
-            AssertionError: If it fails.
-        """
-        done = subprocess.run(
-            [self.variables["CROCT_MELTANO"], *args], cwd=self.folder, capture_output=True,
-            env=clean_environment(**self.variables, **(variables or {})), text=True, check=False,
-        )  # fmt: skip
-        said = done.stdout + done.stderr
-        assert done.returncode == 0, said
-        return said
+    def run(self, *args: str, fails: bool = False, **variables: str) -> str:
+        """Run Meltano in the project, see `meltano`."""
+        return meltano(self.folder, *args, fails=fails, **(self.variables | variables))

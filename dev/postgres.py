@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import PIPE
 from typing import TYPE_CHECKING, Any
 
 from dev.environments import environment
@@ -23,10 +24,8 @@ class Postgres:
     def __init__(self, uri: str) -> None:
         """Take a server's URI."""
         self.uri = uri
-        self.target_config = {
-            "sqlalchemy_url": uri.replace("postgresql:", "postgresql+psycopg:"),
-            "default_target_schema": "croct",
-        }
+        self.url = uri.replace("postgresql:", "postgresql+psycopg:")
+        self.target_config = {"sqlalchemy_url": self.url, "default_target_schema": "croct"}
 
     def query(self, sql: str, database: str = "postgres") -> list[dict[str, Any]]:
         """Return the rows that a query finds, with times in UTC.
@@ -62,44 +61,20 @@ def postgres() -> Iterator[Postgres]:
     """Start a server with an empty database in a temporary folder; stop it in the end.
 
     Raises:
-        RuntimeError: If it does not start, with what it wrote to standard error.
+        RuntimeError: If it does not start; why is on standard error.
     """
-    python = environment("postgres") / "python"
     # A socket's path may not be long; the server runs as another user if this is root.
     with tempfile.TemporaryDirectory(prefix="pg") as folder:
         Path(folder).chmod(0o755)
-        with serve([python, PG_SERVER, Path(folder) / "data"]) as server:
-            yield server
-
-
-@contextmanager
-def serve(command: list[Path]) -> Iterator[Postgres]:
-    """Run a command that serves PostgreSQL as `pg_server.py` does.
-
-    Args:
-        command: Prints the server's address, and serves until its standard input ends.
-
-    Raises:
-        RuntimeError: If it prints no address, with what it wrote to standard error.
-    """
-    with (
-        tempfile.TemporaryFile("w+") as log,
-        subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
-        ) as server,
-    ):
-        assert server.stdin is not None
-        assert server.stdout is not None
-        try:
+        command = [environment("postgres") / "python", PG_SERVER, Path(folder) / "data"]
+        with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True) as server:
+            assert server.stdin is not None
+            assert server.stdout is not None
             uri = server.stdout.readline().strip()
             if not uri:
+                raise RuntimeError("PostgreSQL does not start")
+            try:
+                yield Postgres(uri)
+            finally:
+                server.stdin.close()
                 server.wait(timeout=60)
-                log.seek(0)
-                message = (
-                    f"PostgreSQL does not start (exit code {server.returncode}):\n{log.read()}"
-                )
-                raise RuntimeError(message)
-            yield Postgres(uri)
-        finally:
-            server.stdin.close()
-            server.wait(timeout=60)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import time
 from contextlib import suppress
@@ -45,3 +47,10 @@ def descendants(pid: int) -> list[int]:
             with suppress(OSError):  # it has ended meanwhile
                 found += map(int, children.read_text().split())
     return found
+
+
+def kill(pids: list[int]) -> None:
+    """Kill processes; those that have ended meanwhile are no error."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)

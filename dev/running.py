@@ -107,19 +107,18 @@ def run_tap(
     Raises:
         subprocess.TimeoutExpired: If it has not ended by then.
     """
-    done = subprocess.run(
-        [*TAP, *arguments(folder, config, *args, state=state, catalog=catalog)],
-        capture_output=True,
-        timeout=timeout,
-        cwd=folder,
-        check=False,
-        env=clean_environment(PYTHONPATH=str(ROOT), **environment),
-    )
-    return Output(done.returncode, done.stdout.decode(), done.stderr.decode())
+    said = arguments(folder, config, *args, state=state, catalog=catalog)
+    with _start(folder, said, environment) as process:
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except BaseException:
+            process.kill()
+            raise
+    return Output(process.returncode, out.decode(), err.decode())
 
 
 def launch(
-    folder: Path, config: object, *, state: object = None, pipesize: int = -1, stderr: int = PIPE
+    folder: Path, config: object, *, state: object = None, **streams: int
 ) -> subprocess.Popen[bytes]:
     """Start the tap as a process; return it with pipes for its output.
 
@@ -127,15 +126,14 @@ def launch(
         folder: Working directory, and where the files are written.
         config: See `arguments`.
         state: See `arguments`.
-        pipesize: Bytes that a pipe holds, where that can be chosen; -1 for the system's default.
-        stderr: Where the log goes, such as `subprocess.DEVNULL`.
+        streams: Options of `Popen`, such as `stderr` and `pipesize`.
     """
-    return subprocess.Popen(
-        [*TAP, *arguments(folder, config, state=state)],
-        stdout=PIPE,
-        stderr=stderr,
-        bufsize=0,
-        pipesize=pipesize,
-        cwd=folder,
-        env=clean_environment(PYTHONPATH=str(ROOT)),
-    )
+    return _start(folder, arguments(folder, config, state=state), {}, bufsize=0, **streams)
+
+
+def _start(
+    folder: Path, args: list[str], environment: dict[str, str], **streams: Any
+) -> subprocess.Popen[bytes]:
+    variables = clean_environment(PYTHONPATH=str(ROOT), **environment)
+    streams = {"stdout": PIPE, "stderr": PIPE, **streams}
+    return subprocess.Popen([*TAP, *args], cwd=folder, env=variables, **streams)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -20,7 +19,7 @@ from dev.airflow import Airflow
 from dev.expected import STREAMS, moment
 from dev.meltano_project import MeltanoProject
 from dev.postgres import postgres
-from dev.processes import descendants
+from dev.processes import descendants, kill
 from dev.sandbox import Sandbox, Switches, World
 from dev.sandbox.world import BEGINNING, DAY
 from dev.warehouse import postgres_differences
@@ -35,8 +34,6 @@ LEAST = 2.8
 """How many times as fast as one interval at a time four have to be."""
 
 VARIABLES = {
-    "AIRFLOW_VAR_CROCT_HISTORY_INTERVAL": "day",
-    "AIRFLOW_VAR_CROCT_RETRY_SECONDS": "1",
     "TAP_CROCT_PAGE_SIZE": str(PAGE_SIZE),
     "TAP_CROCT_TIME_UNIT": "milliseconds",
     # How soon a task whose worker is gone is tried again; five minutes by default.
@@ -57,19 +54,16 @@ class Scale:
         while self.world.now < BEGINNING + INTERVALS * DAY:
             self.world.visits(1)
         self.sandbox = stack.enter_context(Sandbox(self.world, Switches(latency=LATENCY)))
-        project = MeltanoProject(folder / "project", self.sandbox, self.database)
-        project.install()
-        variables = {
-            **project.variables,
-            **VARIABLES,
-            "AIRFLOW_VAR_CROCT_PROJECT": str(project.folder),
-            "AIRFLOW_VAR_CROCT_MELTANO": project.variables["CROCT_MELTANO"],
-        }
-        airflow = Airflow(folder / "airflow", self.database, variables, workers=2)
+        project = MeltanoProject(
+            folder / "project", self.sandbox, TARGET_POSTGRES_SQLALCHEMY_URL=self.database.url
+        )
+        project.run("install", "tap-croct", "target-postgres")
+        project.variables |= VARIABLES
+        airflow = Airflow(folder / "airflow", self.database, project, workers=2)
         self.airflow = stack.enter_context(airflow)
         self.airflow.run(f"airflow dags unpause {DAG}")
         # The tables first, as the incremental pipeline makes them.
-        project.run("run", "tap-croct", "target-postgres", variables={"TAP_CROCT_MAX_RECORDS": "1"})
+        project.run("run", "tap-croct", "target-postgres", TAP_CROCT_MAX_RECORDS="1")
 
     def start(self, at_a_time: int) -> None:
         """Empty the warehouse and have Airflow load the history.
@@ -121,8 +115,7 @@ class Scale:
         requests = self.sandbox.requests
         self.airflow.wait("a quarter is read", lambda: len(requests) > pages / 4, 300)
         family = descendants(self.airflow.processes["worker-1"].pid)
-        for pid in family:
-            os.kill(pid, signal.SIGKILL)
+        kill(family)
         self.airflow.start_worker("worker-3")
         self.finish()
         tries = sum(self.airflow.tries(DAG).values()) - before - INTERVALS

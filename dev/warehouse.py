@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dev.expected import KEYS, ORDERS, Record, expected_records, moment
 from tap_croct import schemas
@@ -39,9 +39,9 @@ def differences(
     rows = []
     for row in found.fetchall():
         cells = zip(columns, row, strict=True)
-        rows.append({name: _parsed(value, kind) for (name, kind), value in cells})
+        rows.append({n: json.loads(v) if k == "JSON" and v else v for (n, k), v in cells})
     wanted = [{k: None if v == "" else v for k, v in record.items()} for record in records]
-    return _differences(stream, rows, wanted)
+    return row_differences(stream, rows, wanted)
 
 
 def postgres_differences(
@@ -61,14 +61,20 @@ def postgres_differences(
     wanted = expected_records(world, stream)
     if before is not None:
         wanted = [record for record in wanted if record[ORDERS[stream]] < moment(before)]
-    return _differences(stream, database.query(f"select * from croct.{stream}"), wanted)
+    return row_differences(stream, database.query(f"select * from croct.{stream}"), wanted)
 
 
-def _parsed(value: Any, kind: str) -> Any:
-    return json.loads(value) if kind == "JSON" and value is not None else value
+def row_differences(stream: str, rows: list[Record], wanted: list[Record]) -> list[str]:
+    """Compare rows, whose times have no zone and whose JSON is read, with records.
 
+    Args:
+        stream: Name of the stream.
+        rows: What is there.
+        wanted: What should be there, once each.
 
-def _differences(stream: str, rows: list[Record], wanted: list[Record]) -> list[str]:
+    Returns:
+        A line for each difference; the first twenty of them.
+    """
     key = KEYS[stream]
     by_key = {row[key]: row for row in rows}
     properties = SCHEMAS[stream]["properties"]
@@ -79,8 +85,7 @@ def _differences(stream: str, rows: list[Record], wanted: list[Record]) -> list[
     if more := columns - properties.keys():
         lines.append(f"{stream}: columns that no record has: {sorted(more)}")
     for record in wanted:
-        row = by_key.get(record[key])
-        if row is None:
+        if (row := by_key.get(record[key])) is None:
             lines.append(f"{stream} {record[key]} is missing")
             continue
         for name, schema in properties.items():

@@ -29,9 +29,6 @@ FOLDER = Path(tempfile.gettempdir()) / f"tap-croct-bench-{os.getpid()}"
 WRITTEN = FOLDER / "written"
 """What the programs write; emptied before each run."""
 
-RESULTS = ROOT / "docs" / "performance.md"
-BEGIN, END = "<!-- make bench: begin -->\n", "<!-- make bench: end -->\n"
-
 TEMPLATE = [sys.executable, "-m", "dev.bench.template"]
 TARGET_TIMES = 3
 """How many times as many records as target-duckdb the tap has to handle in the same CPU time."""
@@ -160,11 +157,11 @@ def loading(output: list[str]) -> list[str]:
     return ["sh", "-c", f"exec '{target}' --config target.json < messages.jsonl"]
 
 
-def verdict(*, within: bool) -> str:
-    return "ok" if within else "MISSED"
+Row = tuple[list[str], bool]
+"""The cells of a row, and whether the figures are within their limits."""
 
 
-def compare(url: str, case: Case, options: argparse.Namespace) -> list[str]:
+def compare(url: str, case: Case, options: argparse.Namespace) -> Row:
     """Measure a case beside the template and target-duckdb; return its row of the table."""
     arguments = export(url, case.stream, options.records, **case.settings)
     if case.deselected:
@@ -173,26 +170,24 @@ def compare(url: str, case: Case, options: argparse.Namespace) -> list[str]:
     if case.settings != BATCH:  # target-duckdb does not take BATCH messages
         commands["target"] = loading(commands["tap"])
     cpu = best(options.runs, **commands)
-    rates = {name: options.records / seconds for name, seconds in cpu.items()}
-    times = rates["tap"] / rates["template"]
-    row = [case.title, f"{cpu['tap']:.2f}", f"{cpu['template']:.2f}"]
-    row += [f"1/{times:.1f} (1/{case.template_times})", f"{rates['tap']:,.0f}"]
-    if "target" not in rates:
-        return [*row, "", "", verdict(within=times >= case.template_times)]
-    target_times = rates["tap"] / rates["target"]
-    row += [f"{rates['target']:,.0f}", f"{target_times:.1f} ({TARGET_TIMES})"]
-    within = times >= case.template_times and target_times >= TARGET_TIMES
-    return [*row, verdict(within=within)]
+    rates = {name: f"{options.records / seconds:,.0f}" for name, seconds in cpu.items()}
+    times, target_times = (cpu.get(k, math.inf) / cpu["tap"] for k in ("template", "target"))
+    cells = [case.title, f"{cpu['tap']:.2f}", f"{cpu['template']:.2f}"]
+    cells += [f"1/{times:.1f} (1/{case.template_times})", rates["tap"]]
+    cells += (
+        [rates["target"], f"{target_times:.1f} ({TARGET_TIMES})"] if "target" in cpu else ["", ""]
+    )
+    return cells, times >= case.template_times and target_times >= TARGET_TIMES
 
 
-def ratio(title: str, unit: str, measured: float, reference: float, limit: float) -> list[str]:
+def ratio(title: str, unit: str, measured: float, reference: float, limit: float) -> Row:
     """Return a row for the ratio of two figures."""
     found = measured / reference
     figures = f"{measured:.2f} / {reference:.2f} {unit}"
-    return [title, figures, f"{found:.2f} ({limit})", verdict(within=found <= limit)]
+    return [title, figures, f"{found:.2f} ({limit})"], found <= limit
 
 
-def baseline(url: str, options: argparse.Namespace) -> list[str]:
+def baseline(url: str, options: argparse.Namespace) -> Row:
     """Measure events against a loop that only fetches, splits and writes."""
     records = 2 * options.records
     loop = [sys.executable, "-m", "dev.bench.baseline", f"{url}/events/{records}/0"]
@@ -202,24 +197,23 @@ def baseline(url: str, options: argparse.Namespace) -> list[str]:
     return ratio(title, "s", cpu["tap"], cpu["loop"], 2.6)
 
 
-def discovery(_url: str, options: argparse.Namespace) -> list[str]:
+def discovery(_url: str, options: argparse.Namespace) -> Row:
     """Measure what it takes to start."""
     sdk = [sys.executable, "-c", "import singer_sdk"]
     cpu = best(options.runs, tap=[*TAP, "--discover"], sdk=sdk)
     return ratio("`--discover`, against `import singer_sdk`", "s", cpu["tap"], cpu["sdk"], 1.7)
 
 
-def memory(url: str, options: argparse.Namespace) -> list[str]:
+def memory(url: str, options: argparse.Namespace) -> Row:
     """Measure the peak, and whether it grows with the export."""
     counts = 10 * options.records, options.records
     many, few = (measure([*TAP, *export(url, "events", count)])[1] for count in counts)
     title = f"peak memory, {counts[0]:,} events against {counts[1]:,}"
-    row = ratio(title, "MiB", many, few, 1.1)
-    within = row[-1] == "ok" and many < PEAK
-    return [*row[:-2], f"{many / few:.2f} (1.1, and {PEAK} MiB)", verdict(within=within)]
+    (*cells, found), within = ratio(title, "MiB", many, few, 1.1)
+    return [*cells, found.replace(")", f", and {PEAK} MiB)")], within and many < PEAK
 
 
-def overlap(url: str, options: argparse.Namespace) -> list[str]:
+def overlap(url: str, options: argparse.Namespace) -> Row:
     """Measure whether a page is fetched while the one before it is written."""
     pages, pause = 20, 0.1
     tap = [*TAP, *export(url, "events", pages * PAGE, latency=pause)]
@@ -274,66 +268,38 @@ def conditions(options: argparse.Namespace, sizes: dict[str, int]) -> str:
     )
 
 
-def filled(page: str, text: str) -> str:
-    """Return a page with a text between the markers.
-
-    Args:
-        page: The page as it is.
-        text: What is to stand there.
-
-    Raises:
-        ValueError: If there are no such markers.
-    """
-    start = page.index(BEGIN) + len(BEGIN)
-    return f"{page[:start]}\n{text}\n{page[page.index(END, start) :]}"
-
-
 def run(options: argparse.Namespace) -> int:
     """Measure; print each row as soon as it is known, and all tables in the end.
 
     Returns:
         The exit code: 1 if a limit is missed.
     """
-    cases: list[list[str]] = []
-    others: list[list[str]] = []
+    tables: dict[tuple[str, ...], list[list[str]]] = {CASE_COLUMNS: [], OTHER_COLUMNS: []}
     with served() as (url, sizes):
         measure([*TAP, "--discover"])  # warm caches
         for name in options.only:
-            if name in CASES:
-                cases.append(row := compare(url, CASES[name], options))
-            else:
-                others.append(row := OTHERS[name](url, options))
-            print(*row, sep=" | ", file=sys.stderr, flush=True)
-    parts = [conditions(options, sizes)]
-    parts += [table(CASE_COLUMNS, cases)] if cases else []
-    parts += [table(OTHER_COLUMNS, others)] if others else []
-    text = "\n".join(parts)
-    print(text)
-    if options.write:
-        page = RESULTS.read_text(encoding="utf-8")
-        RESULTS.write_text(filled(page, text), encoding="utf-8")
-    return int(any(row[-1] == "MISSED" for row in cases + others))
+            case = CASES.get(name)
+            cells, within = compare(url, case, options) if case else OTHERS[name](url, options)
+            cells.append("ok" if within else "MISSED")
+            tables[CASE_COLUMNS if case else OTHER_COLUMNS].append(cells)
+            print(*cells, sep=" | ", file=sys.stderr, flush=True)
+    print(conditions(options, sizes))
+    for columns, rows in tables.items():
+        if rows:
+            print(table(columns, rows))
+    return int(any(row[-1] == "MISSED" for rows in tables.values() for row in rows))
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure what the command line says; return the exit code."""
     names = [*CASES, *OTHERS]
     parser = argparse.ArgumentParser(prog="python -m dev.bench", description=__doc__)
-    parser.add_argument(
-        "--only",
-        type=lambda text: text.split(","),
-        default=names,
-        metavar="CASE,…",
-        help=f"of {', '.join(names)}",
-    )
-    parser.add_argument("--records", type=int, default=100_000, help="of each case (100,000)")
-    parser.add_argument("--runs", type=int, default=3, help="of each program; the best counts (3)")
-    parser.add_argument("--write", action="store_true", help=f"put the tables into {RESULTS.name}")
-    options = parser.parse_args(arguments)
-    if unknown := set(options.only) - set(names):
-        parser.error(f"no case {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+    add = parser.add_argument
+    add("--only", nargs="+", choices=names, default=names, metavar="CASE", help=", ".join(names))
+    add("--records", type=int, default=100_000, help="of each case (100,000)")
+    add("--runs", type=int, default=3, help="of each program; the best counts (3)")
     try:
-        return run(options)
+        return run(parser.parse_args(arguments))
     finally:
         shutil.rmtree(FOLDER, ignore_errors=True)
 

@@ -11,12 +11,12 @@ import multiprocessing
 import time
 from contextlib import contextmanager
 from functools import cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from dev.expected import KEYS
 from dev.sandbox import World
+from dev.sandbox.server import Handler, Server
 from dev.sandbox.world import METADATA
 
 if TYPE_CHECKING:
@@ -33,34 +33,28 @@ _MARK = b"0badcafe"
 def bodies() -> dict[str, list[bytes]]:
     """Return some full pages of each stream, up to where a cursor follows."""
     world = World(seed=7, visits=2500)
-    return {stream: _bodies(world, stream) for stream in KEYS}
+    pages: dict[str, list[bytes]] = {}
+    for stream, key in KEYS.items():
+        items = [
+            {**item, key: _MARK.decode() + item[key][len(_MARK) :]} for item in world.items(stream)
+        ]
+        body: dict[str, Any] = {"metadata": METADATA} if stream == "events" else {}
+        pages[stream] = []
+        for start in range(0, len(items) - PAGE + 1, PAGE):
+            body["items"] = items[start : start + PAGE]
+            text = json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+            pages[stream].append(text.encode()[:-1])
+    return pages
 
 
-def _bodies(world: World, stream: str) -> list[bytes]:
-    items = world.items(stream)
-    for item in items:
-        item[KEYS[stream]] = _MARK.decode() + item[KEYS[stream]][len(_MARK) :]
-    more = {"metadata": METADATA} if stream == "events" else {}
-    pages = (
-        {"items": items[start : start + PAGE], **more}
-        for start in range(0, len(items) - PAGE + 1, PAGE)
-    )
-    return [
-        json.dumps(page, separators=(",", ":"), ensure_ascii=False).encode()[:-1] for page in pages
-    ]
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-
-    def do_GET(self) -> None:
+class _Handler(Handler):
+    def do_GET(self) -> None:  # noqa: N802 - the name that the server calls
         url = urlsplit(self.path)
         try:
             stream, records, latency, path = url.path[1:].split("/")
             requested = PATHS[path]
         except (KeyError, ValueError):
-            self.send_error(404)
+            self.send(404, b"{}")
             return
         time.sleep(float(latency))
         number, pages = int(parse_qs(url.query).get("cursor", ["0"])[0]), int(records) // PAGE
@@ -69,14 +63,7 @@ class _Handler(BaseHTTPRequestHandler):
             body = bodies()[stream][number % len(bodies()[stream])]
             body = body.replace(_MARK, b"%08x" % number)
         body += b',"nextCursor":"%d"}' % min(number + 1, pages)
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Keep quiet."""
+        self.send(200, body)
 
 
 def _serve(connection: Connection) -> None:
@@ -84,7 +71,7 @@ def _serve(connection: Connection) -> None:
         stream: round(sum(map(len, pages)) / len(pages) / PAGE)
         for stream, pages in bodies().items()
     }
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
+    with Server(("127.0.0.1", 0), _Handler) as server:
         connection.send((f"http://127.0.0.1:{server.server_port}", sizes))
         server.serve_forever()
 

@@ -15,10 +15,12 @@ from singer_sdk.authenticators import APIKeyAuthenticator
 from tap_croct import schemas
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from singer_sdk.helpers.types import Context
 
 
-def format_times(row: dict[str, Any], *names: str) -> None:
+def format_times(row: dict[str, Any], names: Iterable[str]) -> None:
     """Format some times of a record, as one would."""
     for name in names:
         if row[name] is not None:
@@ -31,6 +33,7 @@ class TemplateStream(RESTStream[Any]):
 
     records_jsonpath = "$.items[*]"
     next_page_token_jsonpath = "$.nextCursor"
+    times: tuple[str, ...]
 
     @property
     def url_base(self) -> str:
@@ -44,21 +47,25 @@ class TemplateStream(RESTStream[Any]):
         del context
         return {"pageSize": 1000, "cursor": next_page_token}
 
+    def post_process(self, row: dict[str, Any], context: Context | None = None) -> dict[str, Any]:
+        del context
+        format_times(row, self.times)
+        if self.name == "events":
+            row["eventType"] = row["payload"]["@type"]
+        elif self.name == "sessions":
+            format_times(row["window"], row["window"])
+        return row
+
 
 class EventsStream(TemplateStream):
     """Events, as one would do it."""
 
     name = "events"
     path = "/events"
-    primary_keys: ClassVar[list[str]] = ["id"]
+    primary_keys = ("id",)
     replication_key = "timestamp"
     schema = schemas.EVENT
-
-    def post_process(self, row: dict[str, Any], context: Context | None = None) -> dict[str, Any]:
-        del context
-        format_times(row, "timestamp")
-        row["eventType"] = row["payload"]["@type"]
-        return row
+    times = ("timestamp",)
 
 
 class SessionsStream(TemplateStream):
@@ -66,15 +73,10 @@ class SessionsStream(TemplateStream):
 
     name = "sessions"
     path = "/session"
-    primary_keys: ClassVar[list[str]] = ["sessionId"]
+    primary_keys = ("sessionId",)
     replication_key = "closeTime"
     schema = schemas.SESSION
-
-    def post_process(self, row: dict[str, Any], context: Context | None = None) -> dict[str, Any]:
-        del context
-        format_times(row, "closeTime")
-        format_times(row["window"], *row["window"])
-        return row
+    times = ("closeTime",)
 
 
 class UsersStream(TemplateStream):
@@ -82,14 +84,10 @@ class UsersStream(TemplateStream):
 
     name = "users"
     path = "/user"
-    primary_keys: ClassVar[list[str]] = ["userId"]
+    primary_keys = ("userId",)
     replication_key = "lastModifiedTime"
     schema = schemas.USER
-
-    def post_process(self, row: dict[str, Any], context: Context | None = None) -> dict[str, Any]:
-        del context
-        format_times(row, "lastModifiedTime", "birthDate")
-        return row
+    times = ("lastModifiedTime", "birthDate")
 
 
 class TemplateTap(Tap):

@@ -3,82 +3,45 @@
 from __future__ import annotations
 
 import argparse
+import math
 import signal
 import sys
-from typing import TYPE_CHECKING
+from typing import Any
 
 from dev.sandbox import Sandbox, Switches, World
-from dev.sandbox.api import PROBLEMS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from dev.sandbox.api import ENDS, PROBLEMS, UNITS
 
 SIGNALS = {signal.SIGINT, signal.SIGTERM}
 
 
-def _number(
-    kind: Callable[[str], float], low: float, high: float = float("inf")
-) -> Callable[[str], float]:
-    """Return a check for an option: a number from `low` to `high`."""
-
-    def parse(text: str) -> float:
-        value = kind(text)
-        if not low <= value <= high:
-            upper = "" if high == float("inf") else f" to {high}"
-            msg = f"must be a number from {low}{upper}"
-            raise argparse.ArgumentTypeError(msg)
-        return value
-
-    parse.__name__ = kind.__name__
-    return parse
+OPTIONS: dict[str, dict[str, Any]] = {
+    "--port": {"type": int, "default": 4000, "help": "on this machine; 0: a free one"},
+    "--visits": {"type": int, "default": 250, "help": "that have happened, about 25 events each"},
+    "--latency": {"type": float, "default": 0.0, "help": "seconds before each answer"},
+    "--faults": {"type": float, "default": 0.0, "help": "share of requests that fail at random"},
+    "--time-unit": {"choices": UNITS, "default": UNITS[0], "help": "of `start` and `end`"},
+    "--end": {"choices": ENDS, "default": ENDS[0], "help": "`nextCursor` of the last page"},
+    "--problem": {"choices": PROBLEMS, "help": "of the API, as the answer to every request"},
+    "--no-ids": {"action": "store_true", "help": "events without `id`, as before 0.6.0"},
+    "--currencies": {"action": "store_true", "help": "people pay in their country's, not in EUR"},
+    "--seed": {"type": int, "default": 1, "help": "another seed, another history"},
+}
+HIGHEST = {"port": 65535, "visits": math.inf, "latency": math.inf, "faults": 1}
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m dev.sandbox", description=__doc__)
-    add = parser.add_argument
-    add("--port", type=_number(int, 0, 65535), default=4000, help="default: 4000; 0: a free one")
-    add(
-        "--visits",
-        type=_number(int, 0),
-        default=250,
-        metavar="N",
-        help="visits to the shop that have happened; about 25 events each (default: 250)",
+    parser = argparse.ArgumentParser(
+        prog="python -m dev.sandbox",
+        description=__doc__,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    add(
-        "--latency",
-        type=_number(float, 0),
-        default=0.0,
-        metavar="SECONDS",
-        help="wait before each answer (default: 0)",
-    )
-    add(
-        "--faults",
-        type=_number(float, 0, 1),
-        default=0.0,
-        metavar="RATE",
-        help="share of the requests that fail at random: 0.2 for a fifth (default: 0)",
-    )
-    add(
-        "--time-unit",
-        choices=("milliseconds", "seconds"),
-        default="milliseconds",
-        help="unit in which the API reads `start` and `end` (default: milliseconds)",
-    )
-    add(
-        "--end",
-        choices=("cursor", "null", "empty"),
-        default="cursor",
-        help="`nextCursor` of the last page: a cursor (then an empty page follows), null or empty",
-    )
-    add("--problem", choices=PROBLEMS, help="answer every request with a problem of the API")
-    add("--no-ids", action="store_true", help="events without `id`, as in contracts before 0.6.0")
-    add(
-        "--currencies",
-        action="store_true",
-        help="people pay in the currency of their country (default: all in EUR)",
-    )
-    add("--seed", type=int, default=1, help="another seed, another history (default: 1)")
-    return parser.parse_args()  # fmt: skip
+    for name, meaning in OPTIONS.items():
+        parser.add_argument(name, **meaning)
+    options = parser.parse_args()
+    for name, highest in HIGHEST.items():
+        if not 0 <= getattr(options, name) <= highest:
+            parser.error(f"argument --{name}: must be a number from 0 to {highest}")
+    return options
 
 
 def main() -> None:

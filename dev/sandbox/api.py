@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from dev.sandbox.shop import METADATA
-
-if TYPE_CHECKING:
-    from dev.sandbox.world import World
+from dev.sandbox.world import World
 
 TYPES_URL = "https://croct.help/sdk/export"
 
@@ -22,38 +21,13 @@ KEY = "5f0c1c1e-7a3b-4d7e-9b62-0c3f6f1e8a11"
 OLD_KEY = "sandbox-key"
 """Its key up to version 0.2, which still works."""
 
-# Not the tap's list: an API that imported it would agree with a wrong one.
-EVENT_TYPES = frozenset(
-    [
-        "userSignedUp",
-        "userSignedIn",
-        "userSignedOut",
-        "tabOpened",
-        "tabUrlChanged",
-        "tabVisibilityChanged",
-        "pageOpened",
-        "pageLoaded",
-        "locationDetected",
-        "clientDetected",
-        "productViewed",
-        "productAbandoned",
-        "cartViewed",
-        "cartModified",
-        "cartAbandoned",
-        "checkoutStarted",
-        "orderPlaced",
-        "goalCompleted",
-        "leadGenerated",
-        "eventOccurred",
-        "nothingChanged",
-        "testGroupAssigned",
-        "slotPersonalized",
-        "audienceMatched",
-        "userClicked",
-        "userScrolled",
-    ]
-)
+EVENT_TYPES = frozenset(event["payload"]["@type"] for event in World(visits=1).items("events"))
+"""The first visit to a shop has them all. The tap's list might be wrong, and is not asked."""
+ENDS = ("cursor", "null", "empty")
+"""How an export can end: a `cursor` on an empty page, a `null` or an `empty` one with items."""
 
+UNITS = ("milliseconds", "seconds")
+"""Units of `start` and `end`."""
 
 PROBLEMS = {
     "unknown-api-key": (401, "Unauthorized", "The API key was revoked, or never existed."),
@@ -69,11 +43,8 @@ PROBLEMS = {
 class Switches:
     """What the API's sources disagree on, and what else a test may want different."""
 
-    time_unit: str = "milliseconds"
-    """Unit of `start` and `end`: `milliseconds` or `seconds`."""
-
-    end: str = "cursor"
-    """How an export ends: a `cursor` on an empty page, a `null` or an `empty` one with items."""
+    time_unit: str = UNITS[0]
+    end: str = ENDS[0]
 
     api_key: str = KEY
     problem: str | None = None
@@ -144,9 +115,8 @@ class Api:
             Problem: If there is something wrong with the request.
         """
         self._check(request)
-        size = _integer(request, "pageSize", 1, 1000) or 100
-        position = _position(request)
-        items, following, more = self._page(request, position, size)
+        size = _integer(request, "pageSize", 1, 1000, 100)
+        items, following, more = self._page(request, _position(request), size)
         request.items = len(items)
         cursor: str | None = _cursor(request, following)
         if not more and self.switches.end != "cursor":
@@ -174,28 +144,25 @@ class Api:
                 raise _invalid(f"Unknown event type {event_type}.")
 
     def _page(
-        self, request: Request, position: int, size: int
+        self, request: Request, position: int, size: float
     ) -> tuple[list[dict[str, Any]], int, bool]:
         """Return a page's items, the position behind them, and whether there are more."""
         factor = 1000 if self.switches.time_unit == "seconds" else 1
-        start, end = (_integer(request, name, -(2**63), 2**63) for name in ("start", "end"))
-        types = request.params.get("events")
+        start = _integer(request, "start", -(2**63), 2**63, -math.inf) * factor
+        end = _integer(request, "end", -(2**63), 2**63, math.inf) * factor
+        types = request.params.get("events", EVENT_TYPES)
         log = self.world.logs[request.stream]
         items: list[dict[str, Any]] = []
-        following = position
         for index in range(position, len(log.entries)):
             entry = log.entries[index]
-            if (
-                entry is not None
-                and (start is None or entry[log.order] >= start * factor)
-                and (end is None or entry[log.order] < end * factor)
-                and (types is None or entry["payload"].get("@type") in types)
-            ):
-                if len(items) == size:
-                    return items, following, True
-                items.append(entry)
-            following = index + 1
-        return items, following, False
+            if entry is None or not start <= entry[log.order] < end:
+                continue
+            if request.stream == "events" and entry["payload"]["@type"] not in types:
+                continue
+            if len(items) == size:
+                return items, index, True
+            items.append(entry)
+        return items, len(log.entries), False
 
 
 def _is_uuid(text: str) -> bool:
@@ -226,10 +193,10 @@ def _invalid(detail: str) -> Problem:
     return Problem(400, "Invalid input", detail, "invalid-input")
 
 
-def _integer(request: Request, name: str, low: int, high: int) -> int | None:
+def _integer(request: Request, name: str, low: int, high: int, default: float) -> float:
     text = request.param(name)
     if text is None:
-        return None
+        return default
     try:
         value = int(text)
     except ValueError:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import gzip
-import random
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -59,25 +58,5 @@ RETRIABLE = {
 """Faults that a client should retry, by name."""
 
 
-class RandomFaults:
-    """Decides which requests meet a fault, and which one: any that is retriable, but for hanging."""
-
-    def __init__(self, rate: float, seed: int) -> None:
-        """Prepare faults.
-
-        Args:
-            rate: Share of the requests that fail, from 0 to 1.
-            seed: The same seed gives the same faults.
-        """
-        self._rate = rate
-        self._random = random.Random(seed)
-        self._kinds = [fault for name, fault in RETRIABLE.items() if name != "hang"]
-        self.injected = 0
-        """How many faults there were."""
-
-    def draw(self) -> Fault | None:
-        """Return a fault, or nothing: both at random."""
-        if self._random.random() >= self._rate:
-            return None
-        self.injected += 1
-        return replace(self._random.choice(self._kinds))
+QUICK = [fault for name, fault in RETRIABLE.items() if name != "hang"]
+"""Those that take no time; random ones are drawn from these."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import email.utils
 import json
+import random
 import socket
 import struct
 import sys
@@ -14,13 +14,53 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from dev.sandbox.api import TYPES_URL, Api, Problem, Request, Switches
-from dev.sandbox.faults import Fault, RandomFaults
+from dev.sandbox.faults import QUICK, Fault
 from dev.sandbox.world import World
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 PATHS = {"/export/events": "events", "/export/session": "sessions", "/export/user": "users"}
+
+
+class Server(ThreadingHTTPServer):
+    """An HTTP server on loopback."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a client that went away, as one that is killed does."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Sends answers as the API does."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def send(
+        self, status: int, body: bytes | dict[str, Any], headers: dict[str, str] | None = None
+    ) -> None:
+        """Send an answer, with the API's usual headers and others."""
+        if isinstance(body, dict):
+            body = json.dumps(body).encode()
+        lines = {
+            "Date": self.date_time_string(),
+            # An error may carry the client's next request on the same connection; the real API does.
+            "Content-Type": f"application/{'json' if status < 300 else 'problem+json'}",
+            "Content-Length": str(len(body)),
+            **(headers or {}),
+        }
+        self.send_response_only(status)
+        for name, value in lines.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Keep quiet."""
 
 
 class Sandbox(Api):
@@ -46,10 +86,13 @@ class Sandbox(Api):
         self.faults: list[Fault] = []
         """Faults to come; the first one that fits a request strikes it."""
 
-        self.random_faults = RandomFaults(self.switches.faults, seed=1)
+        self.injected = 0
+        """How many faults there were at random."""
+
+        self._random = random.Random(1)
         self.lock = threading.Lock()
         handler = type("Handler", (_Handler,), {"sandbox": self})
-        self.server = _Server(("127.0.0.1", port), handler)
+        self.server = Server(("127.0.0.1", port), handler)
         self._thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)
 
     def __enter__(self) -> Self:
@@ -79,22 +122,14 @@ class Sandbox(Api):
             if fault.times != fault.seen and fault.when(request):
                 fault.seen += 1
                 return fault
-        return self.random_faults.draw()
+        if self._random.random() >= self.switches.faults:
+            return None
+        self.injected += 1
+        return self._random.choice(QUICK)
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a client that went away, as one that is killed does."""
-        if not isinstance(sys.exc_info()[1], ConnectionError):
-            super().handle_error(request, client_address)
-
-
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     sandbox: Sandbox
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
@@ -103,7 +138,7 @@ class _Handler(BaseHTTPRequestHandler):
             headers = {name.lower(): value for name, value in self.headers.items()}
             self._export(Request(PATHS[url.path], params, headers, time=time.monotonic()))
         else:
-            self._send(404, {"type": f"{TYPES_URL}/not-found", "title": "Not found"})
+            self.send(404, {"type": f"{TYPES_URL}/not-found", "title": "Not found"})
 
     def do_POST(self) -> None:
         """Let something happen in the shop; not part of the API."""
@@ -116,13 +151,13 @@ class _Handler(BaseHTTPRequestHandler):
             "/sandbox/changed-users": self.sandbox.world.change_users,
         }.get(url.path)
         if change is None:
-            self._send(404, {"title": "Not found"})
+            self.send(404, {"title": "Not found"})
         elif not count.isdecimal():
-            self._send(400, {"title": "Invalid input", "detail": "count must be an integer."})
+            self.send(400, {"title": "Invalid input", "detail": "count must be an integer."})
         else:
             with self.sandbox.lock:
                 change(int(count))
-            self._send(200, {})
+            self.send(200, {})
 
     def _export(self, request: Request) -> None:
         sandbox = self.sandbox
@@ -140,7 +175,7 @@ class _Handler(BaseHTTPRequestHandler):
             body = text.encode()
             request.status = status if fault is None else fault.status
         if fault is None:
-            self._send(status, body)
+            self.send(status, body)
         else:
             self._fail(fault, body)
 
@@ -151,39 +186,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.connection.close()
         elif fault.kind == "truncate":
-            self._send(200, body[: len(body) // 2], {"Content-Length": str(len(body))})
+            self.send(200, body[: len(body) // 2], {"Content-Length": str(len(body))})
             self.close_connection = True
         elif fault.kind == "early hints":
-            self._send(103, b"", {"Link": "</style.css>; rel=preload"})
-            self._send(200, body)
+            self.send(103, b"", {"Link": "</style.css>; rel=preload"})
+            self.send(200, body)
         elif fault.kind == "hang":
             time.sleep(fault.seconds)
             self.close_connection = True
         else:
             default = {"type": f"{TYPES_URL}/fault", "title": "Fault", "detail": "Injected."}
-            self._send(fault.status, default if fault.body is None else fault.body, fault.headers)
-
-    def _send(
-        self, status: int, body: bytes | dict[str, Any], headers: dict[str, str] | None = None
-    ) -> None:
-        if isinstance(body, dict):
-            body = json.dumps(body).encode()
-        # An error may carry the client's next request on the same connection; the real API does.
-        kind = "application/json" if status < 300 else "application/problem+json"
-        lines = {
-            "Date": email.utils.formatdate(usegmt=True),
-            "Content-Type": kind,
-            "Content-Length": str(len(body)),
-            **(headers or {}),
-        }
-        reason = self.responses.get(status, ("",))[0]
-        head = f"HTTP/1.1 {status} {reason}\r\n" + "".join(
-            f"{k}: {v}\r\n" for k, v in lines.items()
-        )
-        try:
-            self.wfile.write(head.encode("latin-1") + b"\r\n" + body)
-        except OSError:
-            self.close_connection = True  # the client went away, as one that was killed does
-
-    def log_message(self, *_: object) -> None:
-        """Keep quiet."""
+            self.send(fault.status, default if fault.body is None else fault.body, fault.headers)

@@ -69,6 +69,13 @@ NAMES = [
     ("Naoko", "佐藤"), ("Ada", "Lovelace"), ("Grace", "Hopper"), ("Ana", "da Silva"),
 ]  # fmt: skip
 
+CONTEXT = {"type": "web", "metadata": {"release": "1.42"}}
+
+AUDIENCES = [
+    {"id": "returning", "name": "Returning visitors", "customId": "returning"},
+    {"id": "hikers", "name": None, "customId": None},
+]
+
 VARIANTS = [
     ("aaaaaaaa-0000-4000-8000-000000000001", None),
     ("bbbbbbbb-0000-4000-8000-000000000002", "Summer hero"),

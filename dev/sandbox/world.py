@@ -8,24 +8,8 @@ import uuid
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from dev.sandbox.shop import (
-    BEGINNING,
-    CURRENCY,
-    DAY,
-    METADATA,
-    MINUTE,
-    NAMES,
-    PLACES,
-    PRODUCTS,
-    SECOND,
-    SESSION_TIMEOUT,
-    STATUSES,
-    Item,
-    cart_of,
-    item_of,
-    moved_on,
-    product_of,
-)
+from dev.sandbox import shop
+from dev.sandbox.shop import BEGINNING, DAY, METADATA, Item
 from dev.sandbox.visit import Visit
 
 __all__ = ["BEGINNING", "DAY", "METADATA", "Log", "World"]
@@ -97,7 +81,7 @@ class World:
         batch: dict[str, list[Item]] = defaultdict(list)
         users: dict[str, Item] = {}
         for number in range(count):
-            self.now += int(self.random.expovariate(1 / (40 * MINUTE))) + SECOND
+            self.now += int(self.random.expovariate(1 / (40 * shop.MINUTE))) + shop.SECOND
             user = self._visitor()
             visit = Visit(self, user, everything=number == 0)
             batch["events"] += visit.events
@@ -119,17 +103,21 @@ class World:
         for number in range(count if self._sessions else 0):
             session = self.random.choice(self._sessions)
             waiting = [
-                known for known in self._orders.values() if known[1]["status"] != STATUSES[-1]
+                known for known in self._orders.values() if known[1]["status"] != shop.STATUSES[-1]
             ]
             if number % 2 and waiting:
                 session, order = self.random.choice(waiting)
-                order = moved_on(order)
+                order = shop.moved_on(order)
                 self._orders[order["orderId"]] = (session, order)
             else:
-                currency = session["location"]["currency"]["code"] if self.currencies else CURRENCY
-                item = item_of(0, product_of(self.random.choice(PRODUCTS), currency), 3)
+                currency = (
+                    session["location"]["currency"]["code"] if self.currencies else shop.CURRENCY
+                )
+                item = shop.item_of(
+                    0, shop.product_of(self.random.choice(shop.PRODUCTS), currency), 3
+                )
                 details = {"paymentMethod": None, "installments": None, "status": "PLACED"}
-                order = {"orderId": self.uuid(), **cart_of([item], currency, None), **details}
+                order = {"orderId": self.uuid(), **shop.cart_of([item], currency, None), **details}
                 (user,) = (u for u in self._users if u["userId"] == session["userId"])
                 self.placed(session, user, order)
                 self._change(user)
@@ -143,17 +131,17 @@ class World:
 
     def _arrive_late(self, session: Item, payload: Item) -> None:
         end = int(session["window"]["end"])
-        event = self.event(session, end + self.random.randrange(SESSION_TIMEOUT), payload)
+        event = self.event(session, end + self.random.randrange(shop.SESSION_TIMEOUT), payload)
         session["window"]["end"] = event["timestamp"]
-        session["closeTime"] = max(self.now, event["timestamp"] + SESSION_TIMEOUT)
-        self.now += SECOND
+        session["closeTime"] = max(self.now, event["timestamp"] + shop.SESSION_TIMEOUT)
+        self.now += shop.SECOND
         self.logs["events"].extend([event])
         self.logs["sessions"].extend([session])
 
     def change_users(self, count: int) -> None:
         """Let users change their profile."""
         for user in self.random.sample(self._users, min(count, len(self._users))):
-            self.now += SECOND
+            self.now += shop.SECOND
             user["jobTitle"] = f"Ranger {self.now}"
             self._change(user)
 
@@ -197,8 +185,8 @@ class World:
 
     def sign_up(self, user: Item) -> None:
         number = len(self._users)
-        first, last = self.random.choice(NAMES)
-        place = self.random.choice(PLACES)
+        first, last = self.random.choice(shop.NAMES)
+        place = self.random.choice(shop.PLACES)
         user |= {
             "externalUserId": f"customer-{number}", "firstName": first, "lastName": last,
             "birthDate": self.random.randrange(-20 * 365 * DAY, 35 * 365 * DAY, DAY),

@@ -131,7 +131,7 @@ class PostgresWarehouse(Warehouse):
         """Take the server."""
         super().__init__(folder)
         self.database = database
-        self.address = database.target_config["sqlalchemy_url"]
+        self.address = database.url
 
     def pipe(self, schema: str, target: str = "target-postgres", **settings: Any) -> Pipe:
         self.execute(f"drop schema if exists {schema} cascade")

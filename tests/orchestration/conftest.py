@@ -1,4 +1,4 @@
-"""What the tests of schedulers share: an installed Meltano project."""
+"""What the tests of schedulers share: an installed Meltano project, and a look at the warehouse."""
 
 from __future__ import annotations
 
@@ -6,31 +6,40 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dev.expected import STREAMS
 from dev.meltano_project import MeltanoProject
+from dev.warehouse import postgres_differences
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from dev.postgres import Postgres
     from dev.sandbox import Sandbox
-
-    NewProject = Callable[[Sandbox], MeltanoProject]
+    from tests.orchestration.shells import NewProject, Same
 
 
 @pytest.fixture(scope="session")
-def new_project(
-    tmp_path_factory: pytest.TempPathFactory, database: Postgres
-) -> Callable[[Sandbox], MeltanoProject]:
+def new_project(tmp_path_factory: pytest.TempPathFactory, database: Postgres) -> NewProject:
     """Make projects with nothing in common but the plugins, which are installed once."""
     projects: list[MeltanoProject] = []
 
     def _new_project(sandbox: Sandbox) -> MeltanoProject:
-        project = MeltanoProject(tmp_path_factory.mktemp("project"), sandbox, database)
+        folder = tmp_path_factory.mktemp("project")
+        project = MeltanoProject(folder, sandbox, TARGET_POSTGRES_SQLALCHEMY_URL=database.url)
         if projects:
             project.share_plugins(projects[0])
         else:
-            project.install()
+            project.run("install", "tap-croct", "target-postgres")
         projects.append(project)
         return project
 
     return _new_project
+
+
+@pytest.fixture
+def same(warehouse: Postgres) -> Same:
+    """Compare the warehouse, which is empty at first, with its source."""
+
+    def _same(sandbox: Sandbox) -> None:
+        for stream in STREAMS:
+            assert postgres_differences(warehouse, sandbox.world, stream) == []
+
+    return _same

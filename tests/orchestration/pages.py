@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-import re
-
-from dev.environments import ROOT
+from tests.support.documents import steps
 
 
 def block(page: str, language: str, containing: str) -> str:
-    """Return the fenced block of a page that contains a text.
-
-    Args:
-        page: The page's path in the repository.
-        language: What stands behind the fence.
-        containing: A text that no other block of this language contains.
-
-    Raises:
-        ValueError: If not exactly one block does.
-    """
-    blocks = re.findall(
-        rf"^```{language}\n(.*?)^```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL
-    )
-    (found,) = [text for text in blocks if containing in text]
-    return str(found)
+    """Return the only fenced block of a page in a language (`bash`: any shell) that has a text."""
+    found = [s.text for s in steps(page) if s.language == language and containing in s.text]
+    (text,) = found
+    return text
 
 
 def commands(page: str, containing: str) -> list[str]:
-    """Return the commands of a page's shell block, one line each.
-
-    Args:
-        page: The page's path in the repository.
-        containing: A text that no other block of the page contains.
-    """
+    """Return the commands of a page's shell block, one line each."""
     text = block(page, "bash", containing).replace("\\\n", " ")
     return [line for line in text.splitlines() if line]

@@ -6,29 +6,36 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from dev.environments import environment
+from dev.meltano_project import MeltanoProject
 from dev.running import clean_environment
+from dev.sandbox import Sandbox
+
+NewProject = Callable[[Sandbox], MeltanoProject]
+Same = Callable[[Sandbox], None]
+
+
+def start(
+    command: list[str], folder: Path | str, variables: dict[str, str]
+) -> subprocess.Popen[str]:
+    """Start a command in an environment of its own, and in a process group of its own."""
+    return subprocess.Popen(
+        command, cwd=folder, env=variables, start_new_session=True, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
 
 
 def shell(
-    command: str, folder: Path, variables: dict[str, str], program: str = "sh"
+    command: str, project: MeltanoProject, folder: Path | None = None, **more: str
 ) -> subprocess.Popen[str]:
-    """Start a command.
-
-    Args:
-        command: As one types it.
-        folder: Where one types it.
-        variables: More of the environment.
-        program: The shell.
-    """
+    """Start a command in a project, or another folder, as one types it."""
     programs = [environment("meltano"), environment("target-postgres"), Path(sys.executable).parent]
     path = ":".join([*map(str, programs), os.environ["PATH"]])
-    return subprocess.Popen(
-        [program, "-c", command], cwd=folder, env=clean_environment(**variables, PATH=path),
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
-    )  # fmt: skip
+    variables = clean_environment(**project.variables | more, PATH=path)
+    return start(["bash", "-ec", command], folder or project.folder, variables)
 
 
 def finish(process: subprocess.Popen[str], timeout: float = 300) -> tuple[int, str]:

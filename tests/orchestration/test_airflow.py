@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dev.airflow import Airflow
 from dev.environments import REQUIREMENTS, ROOT
 from dev.expected import STREAMS, moment
 from dev.sandbox import Fault, Sandbox, World
 from dev.sandbox.world import BEGINNING, DAY
-from dev.warehouse import postgres_differences
+from tests.orchestration.deployment import Deployment
 from tests.orchestration.pages import block, commands
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from dev.meltano_project import MeltanoProject
     from dev.postgres import Postgres
     from dev.sandbox.api import Request
+    from tests.orchestration.shells import NewProject, Same
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("airflow")]
 
@@ -46,15 +46,12 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="module")
-def project(
-    new_project: Callable[[Sandbox], MeltanoProject], sandbox: Sandbox, database: Postgres
-) -> MeltanoProject:
+def project(new_project: NewProject, sandbox: Sandbox, database: Postgres) -> MeltanoProject:
     project = new_project(sandbox)
-    database.execute("drop schema if exists croct cascade")
     database.execute("create database meltano")
-    state = database.target_config["sqlalchemy_url"].replace("@/postgres", "@/meltano")
     project.variables |= {
-        "MELTANO_DATABASE_URI": state,
+        "AIRFLOW_VAR_CROCT_RETRIES": "1",
+        "MELTANO_DATABASE_URI": database.url.replace("@/postgres", "@/meltano"),
         "TAP_CROCT_MAX_RETRIES": "1",
         "TAP_CROCT_PAGE_SIZE": "200",
     }
@@ -64,20 +61,13 @@ def project(
 @pytest.fixture(scope="module")
 def airflow(
     tmp_path_factory: pytest.TempPathFactory, project: MeltanoProject, database: Postgres
-) -> Iterator[Airflow]:
-    variables = {
-        "AIRFLOW_VAR_CROCT_PROJECT": str(project.folder),
-        "AIRFLOW_VAR_CROCT_MELTANO": project.variables["CROCT_MELTANO"],
-        "AIRFLOW_VAR_CROCT_HISTORY_INTERVAL": "day",
-        "AIRFLOW_VAR_CROCT_RETRIES": "1",
-        "AIRFLOW_VAR_CROCT_RETRY_SECONDS": "1",
-    }
+) -> Iterator[Deployment]:
     folder = tmp_path_factory.mktemp("airflow")
-    with Airflow(folder, database, project.variables | variables) as deployment:
+    with Deployment(folder, database, project) as deployment:
         yield deployment
 
 
-def night(airflow: Airflow, state: str = "success") -> None:
+def night(airflow: Deployment, state: str = "success") -> None:
     """Have the nightly pipeline run once more."""
     count = len(airflow.runs("croct")) + 1
     airflow.ask("POST", "dags/croct/dagRuns", {"logical_date": None})
@@ -85,7 +75,7 @@ def night(airflow: Airflow, state: str = "success") -> None:
     assert states[max(states)] == state, "\n".join(last_log(airflow, "croct"))
 
 
-def last_log(airflow: Airflow, dag: str) -> list[str]:
+def last_log(airflow: Deployment, dag: str) -> list[str]:
     return max(airflow.task_logs(dag), key=lambda log: Path(log[0]).stat().st_mtime)[1]
 
 
@@ -94,12 +84,7 @@ def why(log: list[str]) -> str:
     return [line for line in log if '"event": "::' not in line][-1]
 
 
-def same(database: Postgres, sandbox: Sandbox) -> None:
-    for stream in STREAMS:
-        assert postgres_differences(database, sandbox.world, stream) == []
-
-
-def backfill(airflow: Airflow, *options: str) -> None:
+def backfill(airflow: Deployment, *options: str) -> None:
     """Have Airflow load the history, with the page's command and the test's dates."""
     (command,) = [c for c in commands(PAGE, "backfill create") if "backfill create" in c]
     start, end = (moment(ms).replace(".000Z", "Z") for ms in (BEGINNING, SEAM - DAY))
@@ -113,7 +98,7 @@ def at(day: int) -> str:
     return str(BEGINNING + day * DAY)
 
 
-def incremental_pipeline_first(airflow: Airflow, project: MeltanoProject) -> None:
+def incremental_pipeline_first(airflow: Deployment, project: MeltanoProject) -> None:
     """Start the incremental pipeline at the seam, then let it rest."""
     seam = {stream: {"replication_key_value": moment(SEAM)} for stream in STREAMS}
     state = {"singer_state": {"bookmarks": seam}}
@@ -126,7 +111,7 @@ def incremental_pipeline_first(airflow: Airflow, project: MeltanoProject) -> Non
     airflow.run(f"{pause} & {unpause} && wait $!")
 
 
-def history(airflow: Airflow, sandbox: Sandbox) -> None:
+def history(airflow: Deployment, sandbox: Sandbox) -> None:
     """Load the days up to the seam; one fails once, one as long as its key is wrong."""
 
     def day(number: int) -> Fault:
@@ -153,7 +138,7 @@ def history(airflow: Airflow, sandbox: Sandbox) -> None:
     assert all("sessions: 401 Unauthorized" in why(log) for log in logs)
 
 
-def the_rest_of_the_history(airflow: Airflow, sandbox: Sandbox) -> None:
+def the_rest_of_the_history(airflow: Deployment, sandbox: Sandbox) -> None:
     """The key is right again: the same backfill resumes with what failed, and nothing else."""
     sandbox.faults.clear()
     sandbox.requests.clear()
@@ -164,24 +149,24 @@ def the_rest_of_the_history(airflow: Airflow, sandbox: Sandbox) -> None:
     assert {r.param("start") for r in sandbox.requests if r.param("end")} == {at(2)}
 
 
-def nights(airflow: Airflow, sandbox: Sandbox, database: Postgres) -> None:
+def nights(airflow: Deployment, sandbox: Sandbox, same: Same) -> None:
     """Two nights, with records between that are late, or have changed."""
     (task,) = airflow.ask("GET", "dags/croct/tasks")["tasks"]
     assert task["execution_timeout"]["days"] == 1  # one that hangs does not cost all later nights
     airflow.run("airflow dags unpause croct")
     night(airflow)
     the_rest_of_the_history(airflow, sandbox)
-    same(database, sandbox)
+    same(sandbox)
     sandbox.world.visits(5)
     sandbox.world.late_events(5)
     sandbox.world.change_users(3)
     sandbox.requests.clear()
     night(airflow)
-    same(database, sandbox)
+    same(sandbox)
     assert all(request.param("cursor") for request in sandbox.requests)
 
 
-def what_cannot_work(airflow: Airflow, sandbox: Sandbox) -> None:
+def what_cannot_work(airflow: Deployment, sandbox: Sandbox) -> None:
     """An API out of reach and a target that does not exist: the end of the log says so."""
     sandbox.__exit__()
     night(airflow, "failed")
@@ -192,13 +177,13 @@ def what_cannot_work(airflow: Airflow, sandbox: Sandbox) -> None:
 
 
 def test_history_and_nights(
-    airflow: Airflow, project: MeltanoProject, sandbox: Sandbox, database: Postgres
+    airflow: Deployment, project: MeltanoProject, sandbox: Sandbox, same: Same
 ) -> None:
     incremental_pipeline_first(airflow, project)
     history(airflow, sandbox)
-    nights(airflow, sandbox, database)
+    nights(airflow, sandbox, same)
     what_cannot_work(airflow, sandbox)
-    same(database, sandbox)
+    same(sandbox)
     assert project.leftovers() == []
 
 

@@ -13,19 +13,13 @@ from dev.environments import ROOT
 from dev.expected import KEYS, STREAMS, moment
 from dev.sandbox import Fault
 from dev.sandbox.world import BEGINNING, DAY
-from dev.warehouse import postgres_differences
 from tests.orchestration.pages import block
 from tests.orchestration.shells import finish, shell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from dev.meltano_project import MeltanoProject
-    from dev.postgres import Postgres
     from dev.sandbox import Sandbox
-
-    NewProject = Callable[[Sandbox], MeltanoProject]
-    Start = Callable[..., Sandbox]
+    from tests.orchestration.shells import NewProject, Same
+    from tests.support.fixtures import Start
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("schedulers")]
 
@@ -44,18 +38,14 @@ def sandbox(start: Start) -> Sandbox:
 
 
 def test_the_order_that_leaves_no_gap(
-    sandbox: Sandbox, new_project: NewProject, database: Postgres
+    sandbox: Sandbox, new_project: NewProject, same: Same
 ) -> None:
-    database.execute("drop schema if exists croct cascade")
     project = new_project(sandbox)
-
-    def run(command: str) -> tuple[int, str]:
-        return finish(shell(command, project.folder, project.variables, "bash"))
 
     # 1. From the seam on.
     command, count = re.subn("2026-11-01", "2026-02-01", block(PAGE, "bash", "state set"))
     assert count == len(STREAMS)
-    code, output = run(command)
+    code, output = finish(shell(command, project))
     assert code == 0, output
     first = {r.param("start") for r in sandbox.requests if r.param("end") is None}
     assert str(SEAM - DAY) in first
@@ -66,7 +56,8 @@ def test_the_order_that_leaves_no_gap(
     sandbox.requests.clear()
     months = block(PAGE, "bash", "xargs").replace("start=2024-01-01", "start=2025-11-01")
     months = months.replace("seam=2026-11-01", "seam=2026-02-01")
-    code, output = run(months.replace("orchestrate/", f"{ROOT}/orchestrate/"))
+    months = months.replace("orchestrate/", f"{ROOT}/orchestrate/")
+    code, output = finish(shell(months, project))
     assert code == 123
     assert "Interval 2026-01-01 to 2026-02-01: failed" in output
     assert output.count(": failed") == 1
@@ -79,7 +70,7 @@ def test_the_order_that_leaves_no_gap(
     # An event as old as the history arrives when its month is over and done with.
     sandbox.faults.clear()
     again = f"{ROOT}/orchestrate/interval.sh 2026-01-01 2026-02-01"
-    code, output = run(again)
+    code, output = finish(shell(again, project))
     assert code == 0, output
     assert project.leftovers() == []
     world = sandbox.world
@@ -89,10 +80,9 @@ def test_the_order_that_leaves_no_gap(
     world.late_events(3)
 
     # 3. The next night.
-    code, output = run("meltano run tap-croct target-postgres")
+    code, output = finish(shell("meltano run tap-croct target-postgres", project))
     assert code == 0, output
-    for stream in STREAMS:
-        assert postgres_differences(database, world, stream) == []
+    same(sandbox)
 
     # None of the intervals has left a state.
     assert project.run("state", "list").count("tap-croct") == 1
@@ -102,8 +92,7 @@ def test_the_order_that_leaves_no_gap(
 
 
 def test_an_interval_needs_its_bounds(new_project: NewProject, sandbox: Sandbox) -> None:
-    project = new_project(sandbox)
     command = f"{ROOT}/orchestrate/interval.sh 2026-01-01"
-    code, output = finish(shell(command, project.folder, project.variables))
+    code, output = finish(shell(command, new_project(sandbox)))
     assert code == 2
     assert "START END" in output

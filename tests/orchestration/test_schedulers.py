@@ -16,34 +16,23 @@ from check_jsonschema import main as check_jsonschema  # type: ignore[import-unt
 from click.testing import CliRunner
 
 from dev.environments import ROOT, environment
-from dev.expected import STREAMS
 from dev.processes import wait_until
 from dev.running import write
 from dev.sandbox import Fault
 from dev.sandbox.world import BEGINNING, DAY
-from dev.warehouse import postgres_differences
 from tests.orchestration.pages import block
 from tests.orchestration.shells import finish, shell
+from tests.orchestration.shells import start as run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from dev.meltano_project import MeltanoProject
     from dev.postgres import Postgres
-    from dev.sandbox import Sandbox
-
-    NewProject = Callable[[Sandbox], MeltanoProject]
-    Start = Callable[..., Sandbox]
+    from tests.orchestration.shells import NewProject, Same
+    from tests.support.fixtures import Start
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("schedulers")]
 
 PAGE = "docs/scheduling.md"
 KUBERNETES = ROOT / "orchestrate" / "kubernetes"
-
-
-def same(database: Postgres, sandbox: Sandbox) -> None:
-    for stream in STREAMS:
-        assert postgres_differences(database, sandbox.world, stream) == []
 
 
 def crontab(containing: str, folder: Path, **programs: Path) -> subprocess.Popen[str]:
@@ -60,18 +49,14 @@ def crontab(containing: str, folder: Path, **programs: Path) -> subprocess.Popen
             (folder / name / "bin").symlink_to(installed)
     path, job = block(PAGE, "crontab", containing).replace("/srv/croct", str(folder)).splitlines()
     assert job.startswith("15 2 * * * ")
-    return subprocess.Popen(
-        ["/bin/sh", "-c", job.removeprefix("15 2 * * * ")],
-        cwd="/",
-        env={"SHELL": "/bin/sh", "PATH": path.removeprefix("PATH="), "HOME": str(folder)},
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
-    )  # fmt: skip
+    variables = {"SHELL": "/bin/sh", "PATH": path.removeprefix("PATH="), "HOME": str(folder)}
+    return run(["/bin/sh", "-c", job.removeprefix("15 2 * * * ")], "/", variables)
 
 
 STILL_RUNNING = "croct: the last run is still running\n"
 
 
-def test_cron_with_meltano(start: Start, new_project: NewProject, warehouse: Postgres) -> None:
+def test_cron_with_meltano(start: Start, new_project: NewProject, same: Same) -> None:
     """Two runs at once: the lock lets one through; a failure is what the job prints."""
     sandbox = start(visits=20, latency=0.5)
     project = new_project(sandbox)
@@ -84,7 +69,7 @@ def test_cron_with_meltano(start: Start, new_project: NewProject, warehouse: Pos
     both = [night() for _ in range(2)]
     assert sorted(map(finish, both)) == [(0, ""), (0, STILL_RUNNING)]
     requests = len(sandbox.pages("events"))
-    same(warehouse, sandbox)
+    same(sandbox)
 
     sandbox.switches.api_key = "another"
     _, output = finish(night())
@@ -92,25 +77,25 @@ def test_cron_with_meltano(start: Start, new_project: NewProject, warehouse: Pos
     assert len(sandbox.pages("events")) == requests + 1
 
 
-def test_two_runs_of_meltano_at_once(
-    start: Start, new_project: NewProject, warehouse: Postgres
-) -> None:
+def test_two_runs_of_meltano_at_once(start: Start, new_project: NewProject, same: Same) -> None:
     sandbox = start(visits=20)
     released = threading.Event()
     sandbox.faults.append(Fault(when=lambda _: not released.wait(300)))  # no answer until then
     project = new_project(sandbox)
     command = "meltano run tap-croct target-postgres"
-    first = shell(command, project.folder, project.variables)
+    first = shell(command, project)
     wait_until("the first run asks for a page", lambda: sandbox.requests)
-    code, output = finish(shell(command, project.folder, project.variables))
+    code, output = finish(shell(command, project))
     released.set()
     assert code == 1
     assert "Another 'dev:tap-croct-to-target-postgres' pipeline is already running" in output
     assert finish(first)[0] == 0
-    same(warehouse, sandbox)
+    same(sandbox)
 
 
-def test_cron_without_meltano(start: Start, tmp_path: Path, warehouse: Postgres) -> None:
+def test_cron_without_meltano(
+    start: Start, tmp_path: Path, warehouse: Postgres, same: Same
+) -> None:
     """Two runs at once, a wrong key and a target that fails: the state stays whole."""
     sandbox = start(visits=20, latency=0.5)
     shutil.copy(ROOT / "bin" / "nightly.sh", tmp_path)
@@ -124,7 +109,7 @@ def test_cron_without_meltano(start: Start, tmp_path: Path, warehouse: Postgres)
 
     both = [night() for _ in range(2)]
     assert sorted(map(finish, both)) == [(0, ""), (0, STILL_RUNNING)]
-    same(warehouse, sandbox)
+    same(sandbox)
     before = state.read_text()
     assert json.loads(before)["bookmarks"]["users"]["cursor"]
 
@@ -143,7 +128,7 @@ def test_cron_without_meltano(start: Start, tmp_path: Path, warehouse: Postgres)
     write(tmp_path / "target.json", warehouse.target_config)
     sandbox.requests.clear()
     assert finish(night()) == (0, "")
-    same(warehouse, sandbox)
+    same(sandbox)
     assert all(request.param("cursor") for request in sandbox.requests)
 
 
@@ -175,18 +160,15 @@ def container(manifest: str) -> list[str]:
     return command
 
 
-def test_the_indexed_job_loads_its_month(
-    start: Start, new_project: NewProject, warehouse: Postgres
-) -> None:
+def test_the_indexed_job_loads_its_month(start: Start, new_project: NewProject, same: Same) -> None:
     assert container("nightly.yaml") == ["meltano", "run", "tap-croct", "target-postgres"]
     sandbox = start(visits=20)
     project = new_project(sandbox)
     program, option, script = container("history.yaml")
     assert (program, option) == ("bash", "-ec")
-    variables = {**project.variables, "JOB_COMPLETION_INDEX": "24"}  # January 2026
-    code, output = finish(shell(script, ROOT, variables, "bash"))
+    code, output = finish(shell(script, project, ROOT, JOB_COMPLETION_INDEX="24"))  # January 2026
     assert code == 0, output
     assert "2026-02-01" not in output
     windows = {(r.param("start"), r.param("end")) for r in sandbox.requests if r.param("end")}
     assert windows == {(str(BEGINNING), str(BEGINNING + 31 * DAY))}
-    same(warehouse, sandbox)
+    same(sandbox)

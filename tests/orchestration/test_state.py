@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
-from dev.expected import STREAMS
-from dev.warehouse import postgres_differences
 from tests.orchestration.pages import block
 from tests.orchestration.shells import finish, shell
 
@@ -18,10 +17,10 @@ if TYPE_CHECKING:
     from dev.meltano_project import MeltanoProject
     from dev.postgres import Postgres
     from dev.sandbox import Sandbox
+    from tests.orchestration.shells import NewProject, Same
     from tests.support.s3 import S3Server
 
-    NewProject = Callable[[Sandbox], MeltanoProject]
-    Start = Callable[..., Sandbox]
+    Machine = Callable[[], MeltanoProject]
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("schedulers")]
 
@@ -35,53 +34,53 @@ def exports(containing: str) -> dict[str, str]:
     return {name: value.strip('"') for name, value in lines}
 
 
-def two_machines(
-    sandbox: Sandbox, new_project: NewProject, database: Postgres, state: dict[str, str]
-) -> None:
+def two_machines(machine: Machine, sandbox: Sandbox, same: Same) -> None:
     """Run the pipeline on a machine, then on another that has nothing of it but the state."""
-    database.execute("drop schema if exists croct cascade")
-    new_project(sandbox).run(*PIPELINE, variables=state)
+    machine().run(*PIPELINE)
     sandbox.world.visits(5)
     sandbox.world.late_events(3)
     sandbox.requests.clear()
-    new_project(sandbox).run(*PIPELINE, variables=state)
+    machine().run(*PIPELINE)
     assert sandbox.requests
     assert all(request.param("cursor") for request in sandbox.requests)
-    for stream in STREAMS:
-        assert postgres_differences(database, sandbox.world, stream) == []
+    same(sandbox)
 
 
-def at_the_same_time(
-    sandbox: Sandbox, new_project: NewProject, database: Postgres, state: dict[str, str]
-) -> None:
+def at_the_same_time(machine: Machine, sandbox: Sandbox, same: Same) -> None:
     """Run the pipeline on two machines at once; the next run makes good what one of them did not do."""
     sandbox.world.visits(5)
     sandbox.world.change_users(5)
-    machines = [new_project(sandbox), new_project(sandbox)]
+    first, second = machine(), machine()
     command = " ".join(("meltano", *PIPELINE))
-    runs = [shell(command, m.folder, m.variables | state) for m in machines]
-    results = list(map(finish, runs))
+    results = list(map(finish, [shell(command, first), shell(command, second)]))
     assert 0 in [code for code, _ in results], results
     sandbox.world.visits(2)
-    machines[0].run(*PIPELINE, variables=state)
-    for stream in STREAMS:
-        assert postgres_differences(database, sandbox.world, stream) == []
+    first.run(*PIPELINE)
+    same(sandbox)
 
 
-def test_postgresql(start: Start, new_project: NewProject, database: Postgres) -> None:
+def new_machine(new_project: NewProject, sandbox: Sandbox, state: dict[str, str]) -> MeltanoProject:
+    project = new_project(sandbox)
+    project.variables |= state
+    return project
+
+
+def test_postgresql(
+    sandbox: Sandbox, new_project: NewProject, same: Same, database: Postgres
+) -> None:
     (name, uri) = next(iter(exports('[postgres]"\nexport').items()))
     assert uri.startswith("postgresql+psycopg://")
     database.execute("create database state")
-    state = database.target_config["sqlalchemy_url"].replace("@/postgres", "@/state")
-    two_machines(start(visits=20), new_project, database, {name: state})
+    state = {name: database.url.replace("@/postgres", "@/state")}
+    two_machines(partial(new_machine, new_project, sandbox, state), sandbox, same)
 
 
-def test_s3(start: Start, new_project: NewProject, database: Postgres, s3: S3Server) -> None:
+def test_s3(sandbox: Sandbox, new_project: NewProject, same: Same, s3: S3Server) -> None:
     s3.make("my-bucket")
-    state = exports("MELTANO_STATE_BACKEND_URI")
-    assert len(state) == 4
-    state |= {name: "key" for name, value in state.items() if value == "…"}
+    shown = exports("MELTANO_STATE_BACKEND_URI")
+    assert len(shown) == 4
+    state = {name: "key" if value == "…" else value for name, value in shown.items()}
     state["MELTANO_STATE_BACKEND_S3_ENDPOINT_URL"] = s3.url
-    sandbox = start(visits=20)
-    two_machines(sandbox, new_project, database, state)
-    at_the_same_time(sandbox, new_project, database, state)
+    machine = partial(new_machine, new_project, sandbox, state)
+    two_machines(machine, sandbox, same)
+    at_the_same_time(machine, sandbox, same)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import resource
-import subprocess
-import sys
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from dev.expected import expected_records
-from dev.running import TAP, clean_environment, launch
+from dev.running import launch
 from dev.sandbox import Fault
 from tests.support.slow_reader import lines_of
 
@@ -78,21 +75,3 @@ def test_an_error_ahead_waits_for_its_turn(sandbox: Sandbox, tap: Tap) -> None:
     assert output.code == 1
     assert output.records("events") == expected_records(sandbox.world, "events")[:100]
     assert output.state["bookmarks"]["events"]["cursor"]
-
-
-@pytest.mark.slow
-def test_discovery_is_quick(tmp_path: Path) -> None:
-    """Against the import of the SDK, whatever the machine: CPU time, the best of some runs."""
-
-    def best(command: list[str]) -> float:
-        times = []
-        for _ in range(3):
-            before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            subprocess.run(
-                command, check=True, capture_output=True, cwd=tmp_path, env=clean_environment()
-            )
-            after = resource.getrusage(resource.RUSAGE_CHILDREN)
-            times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-        return min(times)
-
-    assert best([*TAP, "--discover"]) <= 1.7 * best([sys.executable, "-c", "import singer_sdk"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 import venv
@@ -27,22 +26,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 def pip(python: Path | str, *args: str) -> None:
-    subprocess.run(
-        [python, "-m", "pip", "--quiet", *args], check=True, capture_output=True, text=True
-    )
-
-
-def export(folder: Path) -> Path:
-    """Copy what git tracks, or would track: no environments, no caches."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, check=True, capture_output=True, text=True,
-    )  # fmt: skip
-    for name in listed.stdout.splitlines():
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
-    return folder
+    subprocess.run([python, "-m", "pip", "--quiet", *args], check=True, capture_output=True)
 
 
 def test_one_version() -> None:
@@ -65,14 +49,8 @@ def test_the_pythons_are_declared() -> None:
 
 @pytest.mark.slow
 def test_it_installs(tmp_path: Path) -> None:
-    """From a wheel, which holds the package alone, and from a repository."""
-    source = export(tmp_path / "source")
-    for command in (
-        ["init", "-q"], ["add", "-A"],
-        ["-c", "user.name=t", "-c", "user.email=t@t.example", "commit", "-qm", "All"],
-    ):  # fmt: skip
-        subprocess.run(["git", *command], cwd=source, check=True)
-    pip(sys.executable, "wheel", "--no-deps", "--wheel-dir", str(tmp_path), str(source))
+    """From a wheel, which holds the package alone, and from the repository, as it is committed."""
+    pip(sys.executable, "wheel", "--no-deps", "--wheel-dir", str(tmp_path), str(ROOT))
     (wheel,) = tmp_path.glob("*.whl")
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     modules = {str(file.relative_to(ROOT)) for file in (ROOT / "tap_croct").rglob("*.py")}
@@ -80,7 +58,7 @@ def test_it_installs(tmp_path: Path) -> None:
     venv.create(tmp_path / "env", with_pip=True, symlinks=True)
     programs = tmp_path / "env" / "bin"
     again = ["--no-deps", "--force-reinstall"]
-    for options in ([str(wheel)], [*again, f"git+file://{source}"]):
+    for options in ([str(wheel)], [*again, f"git+file://{ROOT}"]):
         pip(programs / "python", "install", *options)
         done = subprocess.run(
             [programs / "tap-croct", "--discover"],

@@ -133,7 +133,7 @@ TYPES = (
 @pytest.mark.slow
 @pytest.mark.xdist_group("postgres")
 def test_postgresql(reader: Reader, warehouse: Postgres) -> None:
-    url = warehouse.target_config["sqlalchemy_url"]
+    url = warehouse.url
     reader.override("target-postgres", {"sqlalchemy_url": url})
     write(reader.folder / ".env", f"TARGET_POSTGRES_SQLALCHEMY_URL={url}\n")  # for Meltano
     reader.ask = warehouse.query

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
+from contextlib import ExitStack
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -13,9 +14,10 @@ import pytest
 from packaging.requirements import Requirement
 
 from dev.environments import environment
-from dev.expected import KEYS, STREAMS, expected_records
+from dev.expected import STREAMS, by_key, expected_records
 from dev.running import clean_environment, run_tap, write
 from tests.support import duck
+from tests.support.batches import batches
 from tests.support.loaded import DuckDB, Jsonl, PostgresTarget, S3Jsonl
 from tests.support.pipes import Pipe
 
@@ -29,6 +31,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("postgres")]
 
 PIPELINEWISE = "pipelinewise-target-postgres"
 FLAT = {"flattening_enabled": True, "flattening_max_depth": 3}
+
+
+def csv(folder: Path, scheme: str = "{stream_name}.csv", **settings: Any) -> Pipe:
+    """Return target-csv, which writes into a folder."""
+    config = {"output_path": str(folder), "file_naming_scheme": scheme, **settings}
+    return Pipe(folder, "target-csv", config)
 
 
 @pytest.fixture
@@ -118,26 +126,19 @@ class TestCsv:
         ("scheme", "files"), [("{stream_name}.csv", 1), ("{stream_name}-{timestamp}.csv", 2)]
     )
     def test_two_runs(self, sandbox: Sandbox, tmp_path: Path, scheme: str, files: int) -> None:
-        folder = tmp_path / "csv"
-        config = {
-            "output_path": str(folder),
-            "file_naming_scheme": scheme,
-            "timestamp_timezone": "UTC",
-        }
-        pipe = Pipe(tmp_path, "target-csv", config)
+        pipe = csv(tmp_path, scheme, timestamp_timezone="UTC")
         pipe.run(sandbox.config(**FLAT))
         time.sleep(1.1)  # the time in the name has seconds
         sandbox.world.visits(3)
         pipe.run(sandbox.config(**FLAT))
-        written = list(folder.glob("sessions*.csv"))
+        written = list(tmp_path.glob("sessions*.csv"))
         assert len(written) == files
         rows = sum(len(file.read_text(encoding="utf-8").splitlines()) - 1 for file in written)
         assert rows == (3 if files == 1 else len(sandbox.world.items("sessions")))
 
     def test_nested_objects_are_not_json(self, sandbox: Sandbox, tmp_path: Path) -> None:
         """They are as Python prints them, unless the tap flattens."""
-        config = {"output_path": str(tmp_path), "file_naming_scheme": "{stream_name}.csv"}
-        Pipe(tmp_path, "target-csv", config).run(sandbox.config())
+        csv(tmp_path).run(sandbox.config())
         text = (tmp_path / "events.csv").read_text(encoding="utf-8")
         assert "'@type': 'orderPlaced'" in text
         assert "Decimal('" in text
@@ -148,12 +149,8 @@ class TestBatchFiles:
 
     @pytest.fixture
     def output(self, sandbox: Sandbox, tmp_path: Path) -> Output:
-        root = tmp_path / "batches"
-        batches = {
-            "encoding": {"format": "jsonl", "compression": "gzip"},
-            "storage": {"root": f"file://{root}"},
-        }
-        return run_tap(tmp_path, sandbox.config(batch_config=batches))
+        (tmp_path / "batches").mkdir()
+        return run_tap(tmp_path, sandbox.config(**batches(tmp_path / "batches")))
 
     def test_postgres(
         self, output: Output, sandbox: Sandbox, tmp_path: Path, database: Postgres
@@ -162,14 +159,12 @@ class TestBatchFiles:
         assert target.load(output.stdout).returncode == 0
         tables = target.tables()
         for stream in STREAMS:
-            for record in expected_records(sandbox.world, stream):
-                row = tables[stream][record[KEYS[stream]]]
-                assert {name: row[name] for name in record} == record
+            for key, record in by_key(stream, expected_records(sandbox.world, stream)).items():
+                assert {name: tables[stream][key][name] for name in record} == record
         assert list((tmp_path / "batches").iterdir())  # nobody removes them
 
     def test_csv(self, output: Output, sandbox: Sandbox, tmp_path: Path) -> None:
-        config = {"output_path": str(tmp_path), "file_naming_scheme": "{stream_name}.csv"}
-        assert Pipe(tmp_path, "target-csv", config).load(output.stdout).returncode == 0
+        assert csv(tmp_path).load(output.stdout).returncode == 0
         for stream in STREAMS:
             lines = (tmp_path / f"{stream}.csv").read_text(encoding="utf-8").splitlines()
             assert len(lines) - 1 == len(sandbox.world.items(stream))
@@ -194,36 +189,35 @@ class TestStateWhenARunIsCut:
         folders = [tmp_path / str(number) for number in range(9)]
         for folder in folders:
             folder.mkdir()
-        csv = {"output_path": str(tmp_path), "file_naming_scheme": "{stream_name}.csv"}
         often: dict[str, Any] = {"batch_size_rows": 100}
-        with_state = [
+        with_state: list[Pipe] = [
             DuckDB(folders[0], **often),
             PostgresTarget(folders[1], database, "cut1", PIPELINEWISE, **often),
         ]
-        without = [
+        without: list[Pipe] = [
             DuckDB(folders[2]),
             PostgresTarget(folders[3], database, "cut2", PIPELINEWISE),
             PostgresTarget(folders[4], database, "cut3"),
             PostgresTarget(folders[5], database, "cut4", **often),
             Jsonl(folders[6]),
-            Pipe(folders[7], "target-csv", csv),
+            csv(folders[7]),
             S3Jsonl(folders[8], s3, "cut"),
         ]
-        processes = [start(target, messages) for target in (*without, *with_state)]
-        for process in processes[len(without) :]:
-            assert process.stdout is not None
-            assert json.loads(process.stdout.readline())["bookmarks"]
-        time.sleep(3)
-        for target, process in zip(without, processes[: len(without)], strict=True):
-            assert process.poll() is None, target.target
-            process.kill()
-            assert process.communicate()[0] == b"", target.target
-        for process in processes[len(without) :]:
-            process.kill()
-            process.communicate()
+        for target in with_state:
+            with started(target, messages) as process:
+                assert process.stdout is not None
+                assert json.loads(process.stdout.readline())["bookmarks"]
+                process.kill()
+        with ExitStack() as stack:
+            processes = [stack.enter_context(started(target, messages)) for target in without]
+            time.sleep(3)
+            for target, process in zip(without, processes, strict=True):
+                assert process.poll() is None, target.target
+                process.kill()
+                assert process.communicate()[0] == b"", target.target
 
 
-def start(target: Pipe, messages: str) -> subprocess.Popen[bytes]:
+def started(target: Pipe, messages: str) -> subprocess.Popen[bytes]:
     """Start a target that has got all messages, and waits for more."""
     process = subprocess.Popen(
         [target.program, "--config", write(target.folder / "target.json", target.target_config)],
@@ -245,22 +239,13 @@ class TestWrongTypes:
         sandbox.world.logs["sessions"].extend([session])
         return run_tap(tmp_path, sandbox.config(**FLAT)).stdout
 
-    def test_jsonl(self, wrong: str, tmp_path: Path) -> None:
-        done = Jsonl(tmp_path).load(wrong)
-        assert done.returncode != 0
-        assert "5 is not of type" in done.stderr.decode()
-
-    def test_csv(self, wrong: str, tmp_path: Path) -> None:
-        config = {"output_path": str(tmp_path), "file_naming_scheme": "{stream_name}.csv"}
-        done = Pipe(tmp_path, "target-csv", config).load(wrong)
-        assert done.returncode != 0
-        assert "5 is not of type" in done.stderr.decode()
-        assert (
-            Pipe(tmp_path, "target-csv", {**config, "validate_records": False})
-            .load(wrong)
-            .returncode
-            == 0
-        )
+    def test_it(self, wrong: str, tmp_path: Path) -> None:
+        targets: tuple[Pipe, ...] = (Jsonl(tmp_path), csv(tmp_path))
+        for target in targets:
+            done = target.load(wrong)
+            assert done.returncode != 0
+            assert "5 is not of type" in done.stderr.decode()
+        assert csv(tmp_path, validate_records=False).load(wrong).returncode == 0
 
 
 @pytest.mark.parametrize("quote", ["", '"'])

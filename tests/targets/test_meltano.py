@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
 
-from dev.environments import ROOT, environment
+from dev.environments import ROOT
 from dev.expected import STREAMS, expected_records
-from dev.running import clean_environment
+from dev.meltano_project import MeltanoProject
 from dev.sandbox import Sandbox, World
 from dev.warehouse import differences
 
@@ -21,46 +20,26 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Project:
-    """A Meltano project in a folder of its own, with the repository's `meltano.yml`."""
+class Project(MeltanoProject):
+    """A project that loads into a DuckDB file."""
 
     def __init__(self, folder: Path, sandbox: Sandbox) -> None:
         """Set it up."""
-        self.folder = folder
+        super().__init__(folder, sandbox, TAP_CROCT_PAGE_SIZE="100")
         self.sandbox = sandbox
         self.warehouse = folder / "output" / "warehouse.duckdb"
-        self.warehouse.parent.mkdir()
-        text = (ROOT / "meltano.yml").read_text()
-        (folder / "meltano.yml").write_text(text.replace("pip_url: -e .", f"pip_url: -e {ROOT}"))
 
-    def run(self, *args: str, fails: bool = False, **variables: str) -> str:
-        """Run Meltano; return what it prints."""
-        done = subprocess.run(
-            [environment("meltano") / "meltano", *args],
-            cwd=self.folder,
-            capture_output=True,
-            check=False,
-            text=True,
-            env=clean_environment(
-                **{
-                    "TAP_CROCT_API_URL": self.sandbox.url,
-                    "TAP_CROCT_API_KEY": self.sandbox.switches.api_key,
-                    "TAP_CROCT_PAGE_SIZE": "100",
-                    "NO_COLOR": "1",
-                    **variables,
-                }
-            ),
-        )
-        assert (done.returncode != 0) is fails, done.stdout + done.stderr
-        return done.stdout + done.stderr
-
-    def differences(self, stream: str) -> list[str]:
+    def check(self) -> None:
+        """Compare the warehouse with the source."""
         with duckdb.connect(str(self.warehouse), read_only=True) as connection:
-            return differences(connection, stream, expected_records(self.sandbox.world, stream))
+            for stream in STREAMS:
+                wanted = expected_records(self.sandbox.world, stream)
+                assert differences(connection, stream, wanted) == []
 
-    def state(self, state_id: str) -> Any:
-        output = self.run("state", "get", state_id)
-        return json.loads(next(line for line in output.splitlines() if line.startswith("{")))
+    def bookmarks(self, suffix: str = "") -> Any:
+        output = self.run("state", "get", f"dev:tap-croct-to-target-duckdb{suffix}")
+        state = json.loads(next(line for line in output.splitlines() if line.startswith("{")))
+        return state["singer_state"]["bookmarks"]
 
 
 @pytest.fixture(scope="module")
@@ -76,11 +55,10 @@ def test_the_way_through_meltano(project: Project) -> None:
     """One pipeline, and what people do with it, in order; the hub is not asked for anything."""
     sandbox = project.sandbox
     pipeline = ("run", "tap-croct", "target-duckdb")
-    state_id = "dev:tap-croct-to-target-duckdb"
 
     project.run(*pipeline)
-    assert all(project.differences(stream) == [] for stream in STREAMS)
-    bookmarks = project.state(state_id)["singer_state"]["bookmarks"]
+    project.check()
+    bookmarks = project.bookmarks()
     assert all(bookmarks[stream].keys() >= {"cursor", "replication_key", "replication_key_value"}
                for stream in STREAMS)  # fmt: skip
 
@@ -91,17 +69,17 @@ def test_the_way_through_meltano(project: Project) -> None:
     project.run(*pipeline)
     first = {stream: sandbox.pages(stream)[0].param("cursor") for stream in STREAMS}
     assert first == {stream: bookmarks[stream]["cursor"] for stream in STREAMS}
-    assert all(project.differences(stream) == [] for stream in STREAMS)
+    project.check()
 
     sandbox.requests.clear()
     project.run("run", "--full-refresh", "tap-croct", "target-duckdb")
     assert sandbox.pages("events")[0].param("cursor") is None
-    assert all(project.differences(stream) == [] for stream in STREAMS)
+    project.check()
 
     sandbox.requests.clear()
     project.run("run", "--state-id-suffix=again", "tap-croct", "target-duckdb")
     assert sandbox.pages("events")[0].param("cursor") is None
-    assert project.state(f"{state_id}:again")["singer_state"]["bookmarks"]["users"]["cursor"]
+    assert project.bookmarks(":again")["users"]["cursor"]
 
     assert "Plugin configuration is valid" in project.run("config", "test", "tap-croct")
     said = project.run("config", "test", "tap-croct", fails=True, TAP_CROCT_API_KEY="wrong")

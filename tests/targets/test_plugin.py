@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -10,24 +9,11 @@ import pytest
 import yaml
 
 from dev import plugin
-from dev.environments import ROOT, environment
-from dev.running import clean_environment
+from dev.environments import ROOT
+from dev.meltano_project import meltano
 from tap_croct.tap import TapCroct
 
 DEFINITION = plugin.DEFINITION.relative_to(ROOT)
-
-
-def meltano(folder: Path, *args: str) -> str:
-    done = subprocess.run(
-        [environment("meltano") / "meltano", *args],
-        cwd=folder,
-        capture_output=True,
-        check=False,
-        text=True,
-        env=clean_environment(NO_COLOR="1", MELTANO_SEND_ANONYMOUS_USAGE_STATS="false"),
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
 
 
 def test_the_definition_is_the_entry_of_meltano_yml() -> None:

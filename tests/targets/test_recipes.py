@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import duckdb
 import pytest
 import yaml
 
 from dev.environments import ROOT
 from dev.expected import KEYS, STREAMS, by_key, expected_records
+from tests.support.batches import batches, in_files
 from tests.support.documents import Step, steps
+from tests.support.loaded import DuckDB
 from tests.support.reader import Reader, follow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from dev.running import Output
     from dev.sandbox import Sandbox
-
-    Start = Callable[..., Sandbox]
+    from tests.support.fixtures import Start, Tap
 
 SALT = "pepper and salt"
 
@@ -41,28 +40,18 @@ def exported(output: Output) -> dict[str, list[dict[str, Any]]]:
     """Return the records of each stream, out of RECORD messages and batch files."""
     assert output.code == 0, output.stderr
     assert output.warnings == []
-    found: dict[str, list[dict[str, Any]]] = {}
-    for message in output.messages:
-        if message["type"] == "RECORD":
-            found.setdefault(message["stream"], []).append(message["record"])
-        for file in message.get("manifest", ()):
-            with gzip.open(file.removeprefix("file://"), "rt", encoding="utf-8") as lines:
-                found.setdefault(message["stream"], []).extend(map(json.loads, lines))
-    return found
+    streams = {message["stream"] for message in output.messages if "stream" in message}
+    return {stream: output.records(stream) + in_files(output, stream) for stream in streams}
 
 
 class TestEventTables:
     """`orders` out of `events`."""
 
     @pytest.mark.parametrize("batched", [False, True], ids=["records", "batch files"])
-    def test_every_row(
-        self, start: Start, tap: Callable[..., Output], tmp_path: Path, *, batched: bool
-    ) -> None:
+    def test_every_row(self, start: Start, tap: Tap, tmp_path: Path, *, batched: bool) -> None:
         sandbox = start(visits=80)
         config = sandbox.config(**recipe("docs/event-tables.md", "event-tables.json"))
-        if batched:
-            config["batch_config"] = batches(tmp_path)
-        found = exported(tap(config))
+        found = exported(tap(config | (batches(tmp_path) if batched else {})))
         events = expected_records(sandbox.world, "events")
         assert set(found) == {*STREAMS, "orders"}
         assert found["events"] == events
@@ -73,7 +62,7 @@ class TestEventTables:
         ]  # fmt: skip
         assert len(found["orders"]) > 5
 
-    def test_the_types(self, sandbox: Sandbox, tap: Callable[..., Output]) -> None:
+    def test_the_types(self, sandbox: Sandbox, tap: Tap) -> None:
         output = tap(sandbox.config(**recipe("docs/event-tables.md", "event-tables.json")))
         schemas = {m["stream"]: m for m in output.of("SCHEMA")}
         orders = schemas["orders"]["schema"]["properties"]
@@ -85,15 +74,6 @@ class TestEventTables:
 
 def shared(event: dict[str, Any]) -> dict[str, Any]:
     return {name: event[name] for name in ("id", "sessionId", "userId", "timestamp")}
-
-
-def batches(folder: Path) -> dict[str, Any]:
-    root = folder / "batches"
-    root.mkdir()
-    return {
-        "encoding": {"format": "jsonl", "compression": "gzip"},
-        "storage": {"root": f"file://{root}"},
-    }
 
 
 def without_query(url: str | None) -> str | None:
@@ -116,24 +96,6 @@ def lines(folder: Path, pattern: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
 
 
-def tables(warehouse: Path) -> dict[str, list[dict[str, Any]]]:
-    """Return the rows of each stream's table, with JSON read; none for a table that is not there."""
-    found = {}
-    with duckdb.connect(str(warehouse), read_only=True) as connection:
-        names = connection.execute("select table_name from duckdb_tables()").fetchall()
-        for stream in {name for (name,) in names} & set(STREAMS):
-            rows = connection.execute(f"select * from croct.{stream}")
-            columns = [(column[0], column[1] == "JSON") for column in rows.description or ()]
-            found[stream] = [
-                {
-                    name: json.loads(value) if is_json and value else value
-                    for (name, is_json), value in zip(columns, row, strict=True)
-                }
-                for row in rows.fetchall()
-            ]
-    return found
-
-
 def check_nothing_personal(found: dict[str, list[dict[str, Any]]], sandbox: Sandbox) -> None:
     """Look for the sandbox's personal values in what was exported.
 
@@ -141,7 +103,7 @@ def check_nothing_personal(found: dict[str, list[dict[str, Any]]], sandbox: Sand
         AssertionError: If one is found, or a record is missing.
     """
     personal = personal_values(sandbox)
-    assert {s: len({row[key(s, row)] for row in rows}) for s, rows in found.items()} == {
+    assert {s: len({row[KEYS[s]] for row in rows}) for s, rows in found.items()} == {
         stream: len(by_key(stream, sandbox.world.items(stream))) for stream in STREAMS
     }
     texts = [str(value) for value in values(list(found.values()))]
@@ -152,15 +114,10 @@ def check_nothing_personal(found: dict[str, list[dict[str, Any]]], sandbox: Sand
                        for value in personal if len(value) > 4), text  # fmt: skip
 
 
-def key(stream: str, row: dict[str, Any]) -> str:
-    """Return a row's name of the primary key, which target-duckdb writes in lower case."""
-    return KEYS[stream] if KEYS[stream] in row else KEYS[stream].lower()
-
-
 class TestSelection:
     """What the page about selection leaves out is not exported, and all else is."""
 
-    def test_orders_and_nothing_else(self, start: Start, tap: Callable[..., Output]) -> None:
+    def test_orders_and_nothing_else(self, start: Start, tap: Tap) -> None:
         sandbox = start(visits=80)
         found = exported(tap(sandbox.config(**recipe("docs/selection.md", "orders.json"))))
         assert found == {
@@ -190,13 +147,15 @@ class TestSelection:
 
         for command in ("mkdir -p output", "meltano run tap-croct target-duckdb"):
             assert reader.follow(Step("docs/selection.md", 1, "bash", command + "\n")) == ""
-        found = tables(reader.folder / "output" / "warehouse.duckdb")
-        assert found.keys() == {"events", "users"}
-        assert len(found["events"]) == len(sandbox.world.items("events"))
+        warehouse = DuckDB(reader.folder / "output")
+        made = warehouse.query("select table_name from duckdb_tables() where schema_name = 'croct'")
+        assert set(made) == {("events",), ("users",)}
+        assert len(warehouse.records("events")) == len(sandbox.world.items("events"))
+        loaded = warehouse.records("users")
         emails = {user["userId"]: user["email"] for user in users}
-        assert {user["userid"]: user["email"] for user in found["users"]} == emails
-        for user in found["users"]:
-            source = {k: v for k, v in addresses[user["userid"]].items() if k != "street"}
+        assert {user["userId"]: user["email"] for user in loaded} == emails
+        for user in loaded:
+            source = {k: v for k, v in addresses[user["userId"]].items() if k != "street"}
             assert user["address"] == source
             assert "phone" not in user
 
@@ -222,13 +181,11 @@ class TestPrivacy:
         assert extractor["config"] == privacy()
 
     @pytest.mark.slow
-    def test_batch_files(self, start: Start, tap: Callable[..., Output], tmp_path: Path) -> None:
+    def test_batch_files(self, start: Start, tap: Tap, tmp_path: Path) -> None:
         sandbox = start(visits=80)
         fill_in(sandbox)
         config = sandbox.config(**privacy(), stream_map_config={"salt": SALT})
-        check_nothing_personal(
-            exported(tap({**config, "batch_config": batches(tmp_path)})), sandbox
-        )
+        check_nothing_personal(exported(tap(config | batches(tmp_path))), sandbox)
 
     @pytest.mark.slow
     def test_the_page(self, start: Start, tmp_path: Path) -> None:
@@ -237,19 +194,20 @@ class TestPrivacy:
         fill_in(sandbox)
         reader = Reader(tmp_path, sandbox)
         follow(reader, "docs/privacy.md")
-        through_meltano = tables(reader.folder / "output" / "warehouse.duckdb")
+        warehouse = DuckDB(reader.folder / "output")
+        through_meltano = {stream: warehouse.records(stream) for stream in STREAMS}
         through_a_pipe = {stream: lines(reader.folder, f"{stream}-*.jsonl") for stream in STREAMS}
         salt = recipe("docs/privacy.md", "salt.json")["stream_map_config"]["salt"]
         for found in (through_meltano, through_a_pipe):
             check_nothing_personal(found, sandbox)
-            latest = {user[key("users", user)]: user["email"] for user in found["users"]}
+            latest = {user["userId"]: user["email"] for user in found["users"]}
             assert latest == {
                 user_id: user["email"] and salted(user["email"].strip().lower(), salt)
                 for user_id, user in by_key("users", sandbox.world.items("users")).items()
             }
 
     @pytest.mark.slow
-    def test_what_stays(self, start: Start, tap: Callable[..., Output]) -> None:
+    def test_what_stays(self, start: Start, tap: Tap) -> None:
         """Pseudonyms that can be joined, and everything that the page does not name."""
         sandbox = start(visits=80)
         found = exported(tap(sandbox.config(**privacy(), stream_map_config={"salt": SALT})))
@@ -298,16 +256,7 @@ def fill_in(sandbox: Sandbox) -> None:
 
 def personal_values(sandbox: Sandbox) -> set[str]:
     """Return every personal value of the sandbox, as text."""
-    found: set[object] = {
-        "leak1",
-        "leak2",
-        "leak3",
-        "leak4",
-        "leak5",
-        "leak6",
-        "meta-778",
-        "Agent/99.1",
-    }
+    found: set[object] = {"meta-778", "Agent/99.1", *(f"leak{number}" for number in range(1, 7))}
     for user, record in zip(
         sandbox.world.items("users"), expected_records(sandbox.world, "users"), strict=True
     ):
@@ -317,13 +266,9 @@ def personal_values(sandbox: Sandbox) -> set[str]:
         found |= {user["address"][name] for name in ("street", "city", "postalCode")}
         found |= set(values(user["customAttributes"])) - {0.25, "tier", "score"}
     for session in sandbox.world.items("sessions"):
-        found |= {
-            session["externalUserId"],
-            session["location"]["city"],
-            session["location"]["timezone"],
-        }
-        found |= set(session["location"]["coordinates"].values())
-        found |= {session["attributes"].get("crm")}
+        place = session["location"]
+        found |= {session["externalUserId"], session["attributes"].get("crm")}
+        found |= {place["city"], place["timezone"], *place["coordinates"].values()}
     for event in sandbox.world.items("events"):
         payload = event["payload"]
         found |= {payload.get("externalUserId"), payload.get("leadId"), payload.get("userAgent")}

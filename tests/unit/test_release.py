@@ -1,4 +1,4 @@
-"""What a release is checked for before it is built."""
+"""What the release workflow checks before it builds anything."""
 
 from __future__ import annotations
 
@@ -7,12 +7,24 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
-from dev.release import ROOT, URLS, ReleaseError, notes
+from dev.environments import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+PROJECT = """\
+[project]
+version = "1.2.3"
+[project.urls]
+Homepage = "https://a.example"
+"""
 CHANGELOG = """\
 # Changelog
 
@@ -28,51 +40,38 @@ CHANGELOG = """\
 """
 
 
-ADDRESSES = "".join(f'{name} = "https://a.example/{name}"\n' for name in URLS)
-
-
-def repository(folder: Path, *, version: str = "1.2.3", urls: str = ADDRESSES) -> Path:
-    project = f'[project]\nversion = "{version}"\n[project.urls]\n{urls}'
-    (folder / "pyproject.toml").write_text(project)
-    (folder / "CHANGELOG.md").write_text(CHANGELOG)
-    return folder
-
-
-def test_the_notes(tmp_path: Path) -> None:
-    assert notes("v1.2.3", repository(tmp_path)) == "### Added\n\n- This.\n"
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+OWN = (ROOT / "pyproject.toml").read_text() + "\n[project.urls]\n"
+"""All that this repository may lack for a release is its address."""
 
 
 @pytest.mark.parametrize(
-    ("tag", "options", "said"),
+    ("tag", "project", "changelog", "notes"),
     [
-        ("v1.2.4", {}, "The tag is v1.2.4, but the version in pyproject.toml is 1.2.3"),
-        ("1.2.3", {}, "The tag is 1.2.3"),
-        ("v1.2.3", {"urls": ""}, r"\[project.urls\] in pyproject.toml lacks Homepage, Documen"),
-        ("v1.2.3", {"urls": ADDRESSES.replace("Issues", "Bugs")}, "lacks Issues"),
-        ("v1.3.0", {"version": "1.3.0"}, "has no dated section for 1.3.0"),
+        ("v1.2.3", PROJECT, CHANGELOG, "- This."),
+        (f"v{VERSION}", OWN, (ROOT / "CHANGELOG.md").read_text(), "###"),
+        ("v1.2.4", PROJECT, CHANGELOG, None),
+        ("v1.2.3", PROJECT.replace("urls", "scripts"), CHANGELOG, None),
+        ("v1.2.3", PROJECT, CHANGELOG.replace("1.2.3 (", "1.2.1 ("), None),
+        ("v1.2.3", PROJECT, CHANGELOG.replace("2026-01-02", "unreleased"), None),
+        ("v1.2.3", PROJECT, CHANGELOG.replace("- This.", "").replace("### Added", ""), None),
     ],
 )
-def test_what_stops_a_release(tmp_path: Path, tag: str, options: dict[str, str], said: str) -> None:
-    with pytest.raises(ReleaseError, match=said):
-        notes(tag, repository(tmp_path, **options))
-
-
-def test_this_version_has_notes(tmp_path: Path) -> None:
-    """All that this repository may lack for a release is its address."""
-    text = (ROOT / "pyproject.toml").read_text()
-    if "[project.urls]" not in text:
-        text += f"\n[project.urls]\n{ADDRESSES}"
-    (tmp_path / "pyproject.toml").write_text(text)
-    (tmp_path / "CHANGELOG.md").write_text((ROOT / "CHANGELOG.md").read_text())
-    version = notes.__globals__["tomllib"].loads(text)["project"]["version"]
-    assert notes(f"v{version}", tmp_path).strip()
-
-
-def test_the_command_fails_with_a_message() -> None:
+def test_tag_version_and_changelog_agree(
+    tmp_path: Path, tag: str, project: str, changelog: str, notes: str | None
+) -> None:
+    (tmp_path / "pyproject.toml").write_text(project)
+    (tmp_path / "CHANGELOG.md").write_text(changelog)
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text())
+    (step,) = [s["run"] for s in workflow["jobs"]["build"]["steps"] if "notes" in s.get("name", "")]
     done = subprocess.run(
-        [sys.executable, "-m", "dev.release", "v0.0.0"],
-        cwd=ROOT, check=False, capture_output=True, text=True,
+        ["bash", "-e", "-c", step],
+        cwd=tmp_path, env={"GITHUB_REF_NAME": tag}, check=False, capture_output=True, text=True,
     )  # fmt: skip
-    assert done.returncode == 1
-    assert done.stderr.startswith("The tag is v0.0.0, but")
-    assert done.stdout == ""
+    assert (done.returncode, "::error::" in done.stdout) == (
+        (1, True) if notes is None else (0, False)
+    )
+    if notes is not None:
+        written = (tmp_path / "notes.md").read_text()
+        assert notes in written
+        assert "\n## " not in f"\n{written}"

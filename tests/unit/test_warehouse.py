@@ -1,0 +1,38 @@
+"""What compares warehouses with the source sees each kind of difference."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dev.expected import Record, expected_records
+from dev.sandbox import World
+from dev.warehouse import row_differences
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def stored(record: Record) -> Record:
+    return {**record, "lastModifiedTime": record["lastModifiedTime"].removesuffix("Z")}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda rows: None, None),
+        (lambda rows: rows.pop(), "is missing"),
+        (lambda rows: rows.append(rows[0]), "rows, "),
+        (lambda rows: rows[0].update(company="another"), "company: 'another', "),
+        (lambda rows: rows[0].update(added=1), "columns that no record has: ['added']"),
+        (lambda rows: rows[0].update(lastModifiedTime="2026-01-01"), "lastModifiedTime: "),
+    ],
+)
+def test_a_difference_is_a_line(change: Callable[[list[Record]], object], said: str | None) -> None:
+    wanted = [{**user, "birthDate": None} for user in expected_records(World(visits=9), "users")]
+    rows = list(map(stored, wanted))
+    change(rows)
+    lines = row_differences("users", rows, wanted)
+    assert (lines == []) is (said is None)
+    assert said is None or said in "\n".join(lines)
