@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,8 @@ from dev.sandbox.world import BEGINNING, DAY
 from dev.warehouse import postgres_differences
 from tests.orchestration.pages import block
 from tests.orchestration.shells import finish, shell
+from tests.support.documents import steps
+from tests.support.reader import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +49,7 @@ def same(database: Postgres, sandbox: Sandbox) -> None:
         assert postgres_differences(database, sandbox.world, stream) == []
 
 
-def crontab(containing: str, folder: Path, **programs: Path) -> subprocess.Popen[str]:
+def crontab(containing: str, folder: Path, programs: dict[str, Path]) -> subprocess.Popen[str]:
     """Run what the page's crontab has, as cron does: with hardly any environment.
 
     Args:
@@ -68,6 +71,20 @@ def crontab(containing: str, folder: Path, **programs: Path) -> subprocess.Popen
     )  # fmt: skip
 
 
+def test_the_steps_before_the_first_night(start: Start, tmp_path: Path) -> None:
+    """They bring the programs that the crontab calls."""
+    reader = Reader(tmp_path, start(visits=1))
+    installing = [step for step in steps(PAGE) if "python3 -m venv" in step.text]
+    assert [reader.follow(step) for step in installing] == ["", ""]
+    for program in (
+        "meltano/bin/meltano",
+        "venv/bin/tap-croct",
+        "target-postgres/bin/target-postgres",
+    ):
+        assert os.access(reader.folder / program, os.X_OK)
+        assert f"/srv/croct/{Path(program).parent}:" in (ROOT / PAGE).read_text()
+
+
 STILL_RUNNING = "croct: the last run is still running\n"
 
 
@@ -79,15 +96,17 @@ def test_cron_with_meltano(start: Start, new_project: NewProject, warehouse: Pos
     (project.folder / ".env").write_text(variables)
 
     def night() -> subprocess.Popen[str]:
-        return crontab("meltano run", project.folder, meltano=environment("meltano"))
+        return crontab("meltano run", project.folder, {"meltano": environment("meltano")})
 
     both = [night() for _ in range(2)]
-    assert sorted(map(finish, both)) == [(0, ""), (0, STILL_RUNNING)]
+    assert sorted(map(finish, both)) == [(0, ""), (1, STILL_RUNNING)]
     requests = len(sandbox.pages("events"))
     same(warehouse, sandbox)
 
     sandbox.switches.api_key = "another"
-    _, output = finish(night())
+    code, output = finish(night())
+    assert code == 1
+    assert STILL_RUNNING not in output
     assert "events: 401 Unauthorized" in output
     assert len(sandbox.pages("events")) == requests + 1
 
@@ -113,30 +132,37 @@ def test_two_runs_of_meltano_at_once(
 def test_cron_without_meltano(start: Start, tmp_path: Path, warehouse: Postgres) -> None:
     """Two runs at once, a wrong key and a target that fails: the state stays whole."""
     sandbox = start(visits=20, latency=0.5)
-    shutil.copy(ROOT / "bin" / "nightly.sh", tmp_path)
+    shutil.copytree(ROOT / "bin", tmp_path / "bin")
     write(tmp_path / "config.json", sandbox.config(max_retries=0))
     write(tmp_path / "target.json", warehouse.target_config)
     state = tmp_path / "state.json"
-    tap = Path(sys.executable).parent
+    programs = {
+        "venv": Path(sys.executable).parent,
+        "target-postgres": environment("target-postgres"),
+    }
 
     def night() -> subprocess.Popen[str]:
-        return crontab("nightly.sh", tmp_path, venv=tap, target=environment("target-postgres"))
+        return crontab("nightly.sh", tmp_path, programs)
 
     both = [night() for _ in range(2)]
-    assert sorted(map(finish, both)) == [(0, ""), (0, STILL_RUNNING)]
+    assert sorted(map(finish, both)) == [(0, ""), (1, STILL_RUNNING)]
     same(warehouse, sandbox)
     before = state.read_text()
     assert json.loads(before)["bookmarks"]["users"]["cursor"]
 
     sandbox.world.visits(5)
     key, sandbox.switches.api_key = sandbox.switches.api_key, "another"
-    _, output = finish(night())
+    code, output = finish(night())
+    assert code == 1
+    assert STILL_RUNNING not in output
     assert "events: 401 Unauthorized" in output
     assert state.read_text() == before
     sandbox.switches.api_key = key
     nowhere = {"sqlalchemy_url": "postgresql+psycopg://nobody@127.0.0.1:1/nothing"}
     write(tmp_path / "target.json", nowhere)
-    _, output = finish(night())
+    code, output = finish(night())
+    assert code == 1
+    assert STILL_RUNNING not in output
     assert "connection" in output
     assert state.read_text() == before
 
