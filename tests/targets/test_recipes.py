@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 
 import duckdb
 import pytest
-import yaml
 
 from dev.environments import ROOT
 from dev.expected import KEYS, STREAMS, by_key, expected_records
+from dev.running import write
 from tests.support.documents import Step, steps
 from tests.support.reader import Reader, follow
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from dev.postgres import Postgres
     from dev.running import Output
     from dev.sandbox import Sandbox
 
@@ -172,11 +173,16 @@ class TestSelection:
         assert found["events"]
 
     @pytest.mark.slow
-    def test_the_page(self, start: Start, tmp_path: Path) -> None:
-        """With Meltano, in `meltano.yml`; with files, in a catalog."""
+    @pytest.mark.xdist_group("postgres")
+    def test_the_page(self, start: Start, tmp_path: Path, warehouse: Postgres) -> None:
+        """Orders into PostgreSQL; with Meltano, in `meltano.yml`; with files, in a catalog."""
         sandbox = start(visits=40)
         reader = Reader(tmp_path, sandbox)
+        install = Step("docs/postgresql.md", 1, "bash", "python -m venv target-postgres\n")
+        assert reader.follow(install) == ""
+        write(reader.folder / "target.json", warehouse.target_config)
         follow(reader, "docs/selection.md")
+        self.check_orders(sandbox, reader.folder / "private-orders.json", warehouse)
         users = expected_records(sandbox.world, "users")
         addresses = {user["userId"]: user["address"] for user in users}
 
@@ -200,6 +206,20 @@ class TestSelection:
             assert user["address"] == source
             assert "phone" not in user
 
+    def check_orders(self, sandbox: Sandbox, merged: Path, warehouse: Postgres) -> None:
+        """The warehouse has the orders and nothing else; the merged file has the maps of both."""
+        found = warehouse.query(
+            "select table_name from information_schema.tables where table_schema = 'croct'"
+        )
+        assert [table["table_name"] for table in found] == ["events"]
+        orders = [e for e in sandbox.world.items("events") if "order" in e["payload"]]
+        rows = warehouse.query('select "eventType" as type, payload from croct.events')
+        assert len(rows) == sum(e["payload"]["@type"] == "orderPlaced" for e in orders) > 0
+        assert {row["type"] for row in rows} == {"orderPlaced"}
+        maps = json.loads(merged.read_text())["stream_maps"]
+        nothing = dict.fromkeys(("sessions", "users"), "__NULL__")
+        assert maps == {"events": privacy()["stream_maps"]["events"], **nothing}
+
 
 def values(found: object) -> Iterator[object]:
     """Yield every key and every value that is neither an object nor a list, at any depth."""
@@ -216,10 +236,11 @@ def values(found: object) -> Iterator[object]:
 class TestPrivacy:
     """After the recipe, nothing personal of the sandbox is left."""
 
-    def test_the_file_is_what_the_page_shows(self) -> None:
-        (step,) = [step for step in steps("docs/privacy.md") if step.language == "yaml"]
-        (extractor,) = yaml.safe_load(step.text)["plugins"]["extractors"]
-        assert extractor["config"] == privacy()
+    def test_the_page_shows_lines_of_the_file(self) -> None:
+        (shown, _) = [step for step in steps("docs/privacy.md") if step.language == "json"]
+        lines = json.loads(shown.text)["stream_maps"]["users"]
+        assert len(lines) == 2
+        assert lines.items() <= privacy()["stream_maps"]["users"].items()
 
     @pytest.mark.slow
     def test_batch_files(self, start: Start, tap: Callable[..., Output], tmp_path: Path) -> None:
