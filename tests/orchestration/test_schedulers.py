@@ -72,17 +72,11 @@ def crontab(containing: str, folder: Path, programs: dict[str, Path]) -> subproc
 
 
 def test_the_steps_before_the_first_night(start: Start, tmp_path: Path) -> None:
-    """They bring the programs that the crontab calls."""
+    """They bring the program that the crontab calls."""
     reader = Reader(tmp_path, start(visits=1))
-    installing = [step for step in steps(PAGE) if "python3 -m venv" in step.text]
-    assert [reader.follow(step) for step in installing] == ["", ""]
-    for program in (
-        "meltano/bin/meltano",
-        "venv/bin/tap-croct",
-        "target-postgres/bin/target-postgres",
-    ):
-        assert os.access(reader.folder / program, os.X_OK)
-        assert f"/srv/croct/{Path(program).parent}:" in (ROOT / PAGE).read_text()
+    (installing,) = [step for step in steps(PAGE) if "python3 -m venv" in step.text]
+    assert reader.follow(installing) == ""
+    assert os.access(reader.folder / "meltano" / "bin" / "meltano", os.X_OK)
 
 
 STILL_RUNNING = "croct: the last run is still running\n"
@@ -133,9 +127,11 @@ def test_cron_without_meltano(start: Start, tmp_path: Path, warehouse: Postgres)
     """Two runs at once, a wrong key and a target that fails: the state stays whole."""
     sandbox = start(visits=20, latency=0.5)
     shutil.copytree(ROOT / "bin", tmp_path / "bin")
-    write(tmp_path / "config.json", sandbox.config(max_retries=0))
-    write(tmp_path / "target.json", warehouse.target_config)
-    state = tmp_path / "state.json"
+    folder = tmp_path / "output" / "postgres"
+    folder.mkdir(parents=True)
+    write(folder / "config.json", sandbox.config(max_retries=0))
+    write(folder / "target.json", warehouse.target_config)
+    state = folder / "state.json"
     programs = {
         "venv": Path(sys.executable).parent,
         "target-postgres": environment("target-postgres"),
@@ -159,14 +155,14 @@ def test_cron_without_meltano(start: Start, tmp_path: Path, warehouse: Postgres)
     assert state.read_text() == before
     sandbox.switches.api_key = key
     nowhere = {"sqlalchemy_url": "postgresql+psycopg://nobody@127.0.0.1:1/nothing"}
-    write(tmp_path / "target.json", nowhere)
+    write(folder / "target.json", nowhere)
     code, output = finish(night())
     assert code == 1
     assert STILL_RUNNING not in output
     assert "connection" in output
     assert state.read_text() == before
 
-    write(tmp_path / "target.json", warehouse.target_config)
+    write(folder / "target.json", warehouse.target_config)
     sandbox.requests.clear()
     assert finish(night()) == (0, "")
     same(warehouse, sandbox)

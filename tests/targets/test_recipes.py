@@ -259,7 +259,8 @@ class TestPrivacy:
         reader = Reader(tmp_path, sandbox)
         follow(reader, "docs/privacy.md")
         through_meltano = tables(reader.folder / "output" / "warehouse.duckdb")
-        through_a_pipe = {stream: lines(reader.folder, f"{stream}-*.jsonl") for stream in STREAMS}
+        folder = reader.folder / "output" / "private"
+        through_a_pipe = {stream: lines(folder, f"{stream}-*.jsonl") for stream in STREAMS}
         salt = recipe("docs/privacy.md", "salt.json")["stream_map_config"]["salt"]
         for found in (through_meltano, through_a_pipe):
             check_nothing_personal(found, sandbox)
