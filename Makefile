@@ -68,7 +68,7 @@ plugin: $(VENV)/ready  ## Write Meltano's plugin definition from meltano.yml
 
 clean:  ## Remove what `make` installed and output/demo; name what may be yours
 	rm -rf .venv .tools output/demo
-	@for left in .meltano output/* venv target target-* with-* airflow-venv build dist; do \
+	@for left in .meltano output/* venv meltano target target-* with-* airflow-venv build dist; do \
 		if [ -e "$$left" ]; then echo "Left: $$left"; fi; done
 
 $(VENV)/ready: pyproject.toml dev/requirements/tap.txt

@@ -13,6 +13,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import duckdb
+import yaml
 
 from dev.environments import ROOT, environment
 from dev.expected import STREAMS, expected_records
@@ -89,7 +90,21 @@ def check(sandbox: Sandbox) -> None:
     print(f"  {total:,} rows in the warehouse, {total:,} in the source, no difference")
 
 
+def check_project() -> None:
+    """Exit with a message if `meltano.yml` changes what the tap exports: the comparison would fail."""
+    project = yaml.safe_load((ROOT / "meltano.yml").read_text(encoding="utf-8"))
+    (tap,) = [
+        plugin for plugin in project["plugins"]["extractors"] if plugin["name"] == "tap-croct"
+    ]
+    if changed := sorted({"config", "metadata", "schema", "select"} & tap.keys()):
+        sys.exit(
+            f"meltano.yml has `{'`, `'.join(changed)}` for tap-croct, but the demo expects everything, "
+            "unchanged. Run it in another clone, or put your meltano.yml aside meanwhile."
+        )
+
+
 def main() -> None:
+    check_project()
     shutil.rmtree(OUTPUT, ignore_errors=True)
     OUTPUT.mkdir(parents=True)
     say("Starting the sandbox: a shop whose visitors browse, fill carts and order")

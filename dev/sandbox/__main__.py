@@ -68,7 +68,7 @@ def main() -> None:
         counts = ", ".join(f"{len(world.items(name)):,} {name}" for name in world.logs)
         base = sandbox.url.removesuffix("/export")
         print(f"The sandbox has {counts}. Settings for the tap:")
-        print(f"  TAP_CROCT_API_URL={sandbox.url} TAP_CROCT_API_KEY={switches.api_key}")
+        print(f"  export TAP_CROCT_API_URL={sandbox.url} TAP_CROCT_API_KEY={switches.api_key}")
         print(f"New data: curl -X POST '{base}/sandbox/visits?count=50'")
         print(
             "          (also: late-events, late-orders, changed-users). Ctrl-C stops it.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,8 @@ from dev.sandbox.world import BEGINNING, DAY
 from tests.orchestration.pages import block
 from tests.orchestration.shells import finish, shell
 from tests.orchestration.shells import start as run
+from tests.support.documents import steps
+from tests.support.reader import Reader
 
 if TYPE_CHECKING:
     from dev.postgres import Postgres
@@ -35,7 +38,7 @@ PAGE = "docs/scheduling.md"
 KUBERNETES = ROOT / "orchestrate" / "kubernetes"
 
 
-def crontab(containing: str, folder: Path, **programs: Path) -> subprocess.Popen[str]:
+def crontab(containing: str, folder: Path, programs: dict[str, Path]) -> subprocess.Popen[str]:
     """Run what the page's crontab has, as cron does: with hardly any environment.
 
     Args:
@@ -53,6 +56,14 @@ def crontab(containing: str, folder: Path, **programs: Path) -> subprocess.Popen
     return run(["/bin/sh", "-c", job.removeprefix("15 2 * * * ")], "/", variables)
 
 
+def test_the_steps_before_the_first_night(start: Start, tmp_path: Path) -> None:
+    """They bring the program that the crontab calls."""
+    reader = Reader(tmp_path, start(visits=1))
+    (installing,) = [step for step in steps(PAGE) if "python3 -m venv" in step.text]
+    assert reader.follow(installing) == ""
+    assert os.access(reader.folder / "meltano" / "bin" / "meltano", os.X_OK)
+
+
 STILL_RUNNING = "croct: the last run is still running\n"
 
 
@@ -64,15 +75,17 @@ def test_cron_with_meltano(start: Start, new_project: NewProject, same: Same) ->
     (project.folder / ".env").write_text(variables)
 
     def night() -> subprocess.Popen[str]:
-        return crontab("meltano run", project.folder, meltano=environment("meltano"))
+        return crontab("meltano run", project.folder, {"meltano": environment("meltano")})
 
     both = [night() for _ in range(2)]
-    assert sorted(map(finish, both)) == [(0, ""), (0, STILL_RUNNING)]
+    assert sorted(map(finish, both)) == [(0, ""), (1, STILL_RUNNING)]
     requests = len(sandbox.pages("events"))
     same(sandbox)
 
     sandbox.switches.api_key = "another"
-    _, output = finish(night())
+    code, output = finish(night())
+    assert code == 1
+    assert STILL_RUNNING not in output
     assert "events: 401 Unauthorized" in output
     assert len(sandbox.pages("events")) == requests + 1
 
@@ -98,34 +111,43 @@ def test_cron_without_meltano(
 ) -> None:
     """Two runs at once, a wrong key and a target that fails: the state stays whole."""
     sandbox = start(visits=20, latency=0.5)
-    shutil.copy(ROOT / "bin" / "nightly.sh", tmp_path)
-    write(tmp_path / "config.json", sandbox.config(max_retries=0))
-    write(tmp_path / "target.json", warehouse.target_config)
-    state = tmp_path / "state.json"
-    tap = Path(sys.executable).parent
+    shutil.copytree(ROOT / "bin", tmp_path / "bin")
+    folder = tmp_path / "output" / "postgres"
+    folder.mkdir(parents=True)
+    write(folder / "config.json", sandbox.config(max_retries=0))
+    write(folder / "target.json", warehouse.target_config)
+    state = folder / "state.json"
+    programs = {
+        "venv": Path(sys.executable).parent,
+        "target-postgres": environment("target-postgres"),
+    }
 
     def night() -> subprocess.Popen[str]:
-        return crontab("nightly.sh", tmp_path, venv=tap, target=environment("target-postgres"))
+        return crontab("nightly.sh", tmp_path, programs)
 
     both = [night() for _ in range(2)]
-    assert sorted(map(finish, both)) == [(0, ""), (0, STILL_RUNNING)]
+    assert sorted(map(finish, both)) == [(0, ""), (1, STILL_RUNNING)]
     same(sandbox)
     before = state.read_text()
     assert json.loads(before)["bookmarks"]["users"]["cursor"]
 
     sandbox.world.visits(5)
     key, sandbox.switches.api_key = sandbox.switches.api_key, "another"
-    _, output = finish(night())
+    code, output = finish(night())
+    assert code == 1
+    assert STILL_RUNNING not in output
     assert "events: 401 Unauthorized" in output
     assert state.read_text() == before
     sandbox.switches.api_key = key
     nowhere = {"sqlalchemy_url": "postgresql+psycopg://nobody@127.0.0.1:1/nothing"}
-    write(tmp_path / "target.json", nowhere)
-    _, output = finish(night())
+    write(folder / "target.json", nowhere)
+    code, output = finish(night())
+    assert code == 1
+    assert STILL_RUNNING not in output
     assert "connection" in output
     assert state.read_text() == before
 
-    write(tmp_path / "target.json", warehouse.target_config)
+    write(folder / "target.json", warehouse.target_config)
     sandbox.requests.clear()
     assert finish(night()) == (0, "")
     same(sandbox)

@@ -154,17 +154,14 @@ class Reader:
         return ""
 
     def _check_yaml(self, content: object) -> str:
-        """Put what a block says of the tap into `meltano.yml`; other YAML only has to be it."""
-        plugins = content.get("plugins", {}) if isinstance(content, dict) else {}
-        for said in plugins.get("extractors", ()):
-            project = yaml.safe_load((self.folder / "meltano.yml").read_text())
-            (extractor,) = [
-                e for e in project["plugins"]["extractors"] if e["name"] == said["name"]
-            ]
-            extractor.update(said)
-            (self.folder / "meltano.yml").write_text(yaml.safe_dump(project, sort_keys=False))
-            if trouble := self._check_settings(said.get("config", {})):
-                return trouble
+        """Add lines for the tap to its entry in `meltano.yml`; other YAML only has to be it."""
+        if isinstance(content, dict) and content.keys() <= {"config", "metadata"}:
+            file = self.folder / "meltano.yml"
+            project = yaml.safe_load(file.read_text())
+            (extractor,) = project["plugins"]["extractors"]
+            extractor.update(content)
+            write(file, yaml.safe_dump(project, sort_keys=False))
+            return self._check_settings(content.get("config", {}))
         return ""
 
     def _install_shims(self) -> None:

@@ -42,7 +42,7 @@ def reader(tmp_path: Path, start: Callable[..., Sandbox]) -> Reader:
         ("json", '{"page_size": 0}'),
         ("json", '{"flattening_enabled": true,}'),
         ("json", '{"flatening_enabled": true}'),
-        ("yaml", "plugins: {extractors: [{name: tap-croct, config: {page_size: none}}]}"),
+        ("yaml", "config: {page_size: none}"),
         ("yaml", "a: b: c"),
         ("sql", "select 1"),
         ("python", "print("),
@@ -60,10 +60,7 @@ FOLLOWED_ELSEWHERE = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "page",
-    [p for p in pages() if p not in {"docs/duckdb.md", "docs/operations.md", "docs/postgresql.md"}],
-)
+@pytest.mark.parametrize("page", [page for page in pages() if page not in FOLLOWED_ELSEWHERE])
 def test_a_page(reader: Reader, page: str) -> None:
     """Every command runs, every configuration is valid, as it is written."""
     follow(reader, page)
@@ -101,8 +98,8 @@ def check_answer(sandbox: Sandbox, answers: list[list[dict[str, Any]]]) -> None:
 def test_duckdb(reader: Reader) -> None:
     """Both warehouses of the page have the columns that it names, and answer its query."""
     files = {
-        "DuckDB alone": reader.folder / "warehouse.duckdb",
-        "target-duckdb": reader.folder / "output" / "with-target" / "target.duckdb",
+        "DuckDB alone": reader.folder / "output" / "duckdb" / "warehouse.duckdb",
+        "target-duckdb": reader.folder / "output" / "target-duckdb" / "target.duckdb",
     }
 
     def ask(sql: str) -> list[dict[str, Any]]:
@@ -147,7 +144,8 @@ def test_postgresql(reader: Reader, warehouse: Postgres) -> None:
 
 @pytest.mark.slow
 def test_one_stream_starts_over(reader: Reader) -> None:
-    """The page removes the bookmark of `events` in a file, and in Meltano, which runs later."""
+    """The page removes the bookmark of `events` in a file, and in Meltano, which then runs."""
+    (reader.folder / "output").mkdir()  # as the README has it for the first run
     follow(reader, "docs/operations.md")
     state = json.loads((reader.folder / "state.json").read_text())
     assert state == {"bookmarks": {}}
