@@ -81,9 +81,7 @@ def test_a_single_column(sandbox: Sandbox, place: Warehouse, tmp_path: Path) -> 
 
 def test_the_privacy_recipe(sandbox: Sandbox, duck: Warehouse) -> None:
     maps = json.loads((ROOT / "docs" / "privacy.json").read_text())["stream_maps"]
-    duck.pipe("private").run(
-        sandbox.config(stream_maps=maps, stream_map_config={"salt": "pepper"})
-    )
+    duck.pipe("private").run(sandbox.config(stream_maps=maps, stream_map_config={"salt": "pepper"}))
     check(duck, "private", private(Expected.of(sandbox.world)))
 
 

@@ -14,10 +14,11 @@
 {%- set payload_type -%}
     coalesce({{ croct.path_of(columns, 'payload', '@type') }}, {{ croct.path_of(columns, 'payload', 'type') }})
 {%- endset -%}
+{%- set any_type = 'coalesce(' ~ type ~ ', ' ~ payload_type ~ ')' -%}
 {%- set filter -%}
     {%- set wanted = "('" ~ types | join("', '") ~ "')" -%}
     {#- In two parts, for the database to know from its statistics how many there are. -#}
-    {{ '(' ~ type ~ ' in ' ~ wanted ~ ' or ' ~ type ~ ' is null and ' ~ payload_type ~ ' in ' ~ wanted ~ ')' if types else '1 = 1' }}
+    ({{ type }} in {{ wanted }} or {{ type }} is null and {{ payload_type }} in {{ wanted }})
     {%- if known %}
     and not exists (select 1 from {{ known }} as known where known.event_id = keyed.record_key)
     {%- endif -%}
@@ -35,7 +36,7 @@ select
     {{ croct.json_of(columns, 'payload') }} as payload,
     {{ croct.json_of(columns, 'additionalProperties') }} as additional_properties,
     {{ croct.loaded_at(columns) }} as loaded_at
-{{ croct.from_latest('events', columns, 'id', 'timestamp', 'coalesce(' ~ type ~ ', ' ~ payload_type ~ ')', filter) }}
+{{ croct.from_latest('events', columns, 'id', 'timestamp', any_type, filter if types else '1 = 1') }}
 {%- endmacro %}
 
 {#- The events of some types; in an incremental run, those whose id is not there yet. Not those after

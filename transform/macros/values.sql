@@ -26,11 +26,8 @@
 {% macro postgres__number(text, digits) -%}
     cast(
         case
-            when {{ text }} ~ '{{ croct.number_pattern() }}'
-            then case
-                when abs(round(cast({{ text }} as numeric), 9)) < 1{{ '0' * digits }}
-                then cast({{ text }} as numeric)
-            end
+            when {{ text }} !~ '{{ croct.number_pattern() }}' then null
+            when abs(round(cast({{ text }} as numeric), 9)) < 1{{ '0' * digits }} then cast({{ text }} as numeric)
         end as {{ croct.numeric() }}
     )
 {%- endmacro %}
@@ -69,16 +66,11 @@
 {#- There is no try_cast: the form is checked first, then whether the month has that day. -#}
 {% macro postgres__timestamp(text) -%}
     case
-        when {{ text }} ~ '{{ croct.timestamp_pattern() }}'
-        then case
-            when extract(month from to_date(substr({{ text }}, 1, 8) || '01', 'YYYY-MM-DD')
-                + (cast(substr({{ text }}, 9, 2) as integer) - 1)) = cast(substr({{ text }}, 6, 2) as integer)
-            then case
-                when substr({{ text }}, 20) ~ '[-+Z]'
-                then cast({{ text }} as timestamptz) at time zone 'UTC'
-                else cast({{ text }} as timestamp)
-            end
-        end
+        when {{ text }} !~ '{{ croct.timestamp_pattern() }}' then null
+        when extract(month from to_date(substr({{ text }}, 1, 8) || '01', 'YYYY-MM-DD')
+            + (cast(substr({{ text }}, 9, 2) as integer) - 1)) <> cast(substr({{ text }}, 6, 2) as integer) then null
+        when substr({{ text }}, 20) ~ '[-+Z]' then cast({{ text }} as timestamptz) at time zone 'UTC'
+        else cast({{ text }} as timestamp)
     end
 {%- endmacro %}
 

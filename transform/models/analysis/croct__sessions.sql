@@ -2,8 +2,7 @@ with sessions as (
     select
         *,
         row_number() over (
-            partition by user_id
-            order by {{ croct.oldest('started_at') }}, session_id
+            partition by user_id order by {{ croct.oldest('started_at') }}, session_id
         ) as session_number
     from {{ ref('stg_croct__sessions') }}
 ),
