@@ -1,7 +1,8 @@
-"""The questions of docs/analytics.md, and their answers."""
+"""What docs/analytics.md and the package say of the models."""
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import pytest
 
 from dev.environments import ROOT
 from dev.sandbox import Sandbox, World
+from tests.analytics.models import KEYS
 
 if TYPE_CHECKING:
     from tests.analytics.warehouses import Warehouse
@@ -18,7 +20,8 @@ PAGE = ROOT / "docs" / "analytics.md"
 
 
 @pytest.mark.slow
-def test_the_answers_are_those_of_the_page(duck: Warehouse) -> None:
+def test_the_answers_and_the_descriptions(duck: Warehouse) -> None:
+    """The answers are those of the page; each column that a model really has, has a description."""
     with Sandbox(World(visits=250)) as sandbox:
         duck.pipe("croct").run(sandbox.config())
     duck.dbt("run", schema="analytics")
@@ -32,3 +35,14 @@ def test_the_answers_are_those_of_the_page(duck: Warehouse) -> None:
         assert [line.split() for line in answer.splitlines()] == [
             " ".join(row).split() for row in (head, *rows)
         ]
+
+    duck.dbt("docs", "generate", "--no-compile", schema="analytics")
+    target = duck.folder / "target" / "transform"
+    manifest = json.loads((target / "manifest.json").read_text())
+    catalog = json.loads((target / "catalog.json").read_text())
+    assert len(catalog["nodes"]) == len(KEYS)
+    for name, node in catalog["nodes"].items():
+        described = manifest["nodes"][name]
+        assert described["description"]
+        assert set(node["columns"]) == set(described["columns"]), name
+        assert all(column["description"] for column in described["columns"].values())

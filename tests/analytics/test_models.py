@@ -10,7 +10,7 @@ import pytest
 from dev.sandbox import Sandbox, World
 from dev.sandbox.world import DAY
 from tests.analytics.models import KEYS, Expected, differences
-from tests.analytics.warehouses import TRANSFORM, own_project
+from tests.analytics.warehouses import own_project
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,14 +40,13 @@ def expect(world: World) -> Expected:
 
 def test_every_model_after_each_load(place: Warehouse, tmp_path: Path) -> None:
     """New, late and changed records, with incremental event models; then all from scratch."""
-    project = own_project(tmp_path / "own", {"local": str(TRANSFORM)}, materialized="incremental")
-    place.dbt("deps", schema="own", project=project)
+    project = own_project(tmp_path / "own", materialized="incremental")
     pipe = place.pipe("shop")
     with Sandbox(World(visits=40, currencies=True)) as sandbox:
         sandbox.world.now += 40 * DAY  # what comes late is much later than a few days
         sandbox.world.visits(15)
         pipe.run(sandbox.config())
-        place.dbt("build", schema="own", project=project, **VARIABLES)
+        place.dbt("run", schema="own", project=project, **VARIABLES)
         check(place, "own", expect(sandbox.world))
 
         sandbox.world.visits(10)
@@ -59,7 +58,7 @@ def test_every_model_after_each_load(place: Warehouse, tmp_path: Path) -> None:
         assert re.search(r"WARN \d croct__one_currency", said)  # for want of some rates
         check(place, "own", expect(sandbox.world))
 
-        place.dbt("build", schema="scratch", **VARIABLES)
+        place.dbt("run", schema="scratch", **VARIABLES)
         check(place, "scratch", expect(sandbox.world))
     for model in KEYS:
         rows = place.rows(model, "own")

@@ -162,12 +162,12 @@ def _plain(value: Any, kind: str) -> Any:
     return json.loads(value, parse_float=Decimal) if kind == "JSON" and value is not None else value
 
 
-def own_project(folder: Path, package: dict[str, str], **config: str) -> Path:
-    """Write a dbt project that uses the package, with the event models incremental.
+def own_project(folder: Path, package: dict[str, str] | None = None, **config: str) -> Path:
+    """Write a dbt project that uses the package.
 
     Args:
         folder: Where it is made.
-        package: Its entry in `packages.yml`.
+        package: Its entry in `packages.yml`; this folder's as `dbt deps` would link it, if not given.
         config: Settings of the package's event models, such as `materialized`.
 
     Returns:
@@ -180,5 +180,9 @@ def own_project(folder: Path, package: dict[str, str], **config: str) -> Path:
         "models": {"croct": {"events": events}},
     }  # fmt: skip
     (folder / "dbt_project.yml").write_text(yaml.safe_dump(project))
-    (folder / "packages.yml").write_text(yaml.safe_dump({"packages": [package]}))
+    if package:
+        (folder / "packages.yml").write_text(yaml.safe_dump({"packages": [package]}))
+    else:
+        (folder / "dbt_packages").mkdir()
+        (folder / "dbt_packages" / "croct").symlink_to(TRANSFORM)
     return folder

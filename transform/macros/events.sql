@@ -6,16 +6,22 @@
     occurred_at
 {%- endmacro %}
 
-{#- The latest record of each event, typed. A filter sees the columns of the table, and before the
-    records are sorted `record_key` and `record_type`. -#}
-{% macro latest_events(filter='1 = 1') -%}
+{#- The latest record of each event, typed: of some types, and without those whose id is in a table of
+    known ones. -#}
+{% macro latest_events(types=[], known=none) -%}
 {%- set columns = croct.source_columns('events') -%}
-{%- set type -%}
-    coalesce(
-        {{ croct.text_of(columns, 'eventType') }},
-        {{ croct.path_of(columns, 'payload', '@type') }},
-        {{ croct.path_of(columns, 'payload', 'type') }}
-    )
+{%- set type = croct.text_of(columns, 'eventType') -%}
+{%- set payload_type -%}
+    coalesce({{ croct.path_of(columns, 'payload', '@type') }}, {{ croct.path_of(columns, 'payload', 'type') }})
+{%- endset -%}
+{%- set any_type = 'coalesce(' ~ type ~ ', ' ~ payload_type ~ ')' -%}
+{%- set filter -%}
+    {%- set wanted = "('" ~ types | join("', '") ~ "')" -%}
+    {#- In two parts, for the database to know from its statistics how many there are. -#}
+    ({{ type }} in {{ wanted }} or {{ type }} is null and {{ payload_type }} in {{ wanted }})
+    {%- if known %}
+    and not exists (select 1 from {{ known }} as known where known.event_id = keyed.record_key)
+    {%- endif -%}
 {%- endset -%}
 select
     {{ croct.text_of(columns, 'id') }} as event_id,
@@ -30,21 +36,15 @@ select
     {{ croct.json_of(columns, 'payload') }} as payload,
     {{ croct.json_of(columns, 'additionalProperties') }} as additional_properties,
     {{ croct.loaded_at(columns) }} as loaded_at
-{{ croct.from_latest('events', columns, 'id', 'timestamp', type, filter) }}
+{{ croct.from_latest('events', columns, 'id', 'timestamp', any_type, filter if types else '1 = 1') }}
 {%- endmacro %}
 
 {#- The events of some types; in an incremental run, those whose id is not there yet. Not those after
     a time: events can arrive days late. They are filtered before the records are sorted, hence not from
     the view, which is named for the lineage. -#}
 {% macro from_events(types) -%}
-    {%- set filter -%}
-    record_type in ('{{ types | join("', '") }}')
-    {%- if is_incremental() %}
-    and not exists (select 1 from {{ this }} as known where known.event_id = keyed.record_key)
-    {%- endif -%}
-    {%- endset -%}
     {%- do ref('stg_croct__events') -%}
-    from ({{ croct.latest_events(filter) }}) as events
+    from ({{ croct.latest_events(types, this if is_incremental() else none) }}) as events
 {%- endmacro %}
 
 {#- Text, number and the like at a path of the payload: 'order.total'. -#}

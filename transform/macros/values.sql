@@ -24,13 +24,12 @@
 
 {#- There is no try_cast: the form is checked first, then the size. -#}
 {% macro postgres__number(text, digits) -%}
-    case
-        when {{ text }} ~ '{{ croct.number_pattern() }}'
-        then case
-            when abs(round(cast({{ text }} as numeric), 9)) < 1{{ '0' * digits }}
-            then cast({{ text }} as {{ croct.numeric() }})
-        end
-    end
+    cast(
+        case
+            when {{ text }} !~ '{{ croct.number_pattern() }}' then null
+            when abs(round(cast({{ text }} as numeric), 9)) < 1{{ '0' * digits }} then cast({{ text }} as numeric)
+        end as {{ croct.numeric() }}
+    )
 {%- endmacro %}
 
 {% macro snowflake__number(text, digits) -%}
@@ -67,16 +66,11 @@
 {#- There is no try_cast: the form is checked first, then whether the month has that day. -#}
 {% macro postgres__timestamp(text) -%}
     case
-        when {{ text }} ~ '{{ croct.timestamp_pattern() }}'
-        then case
-            when extract(month from to_date(substr({{ text }}, 1, 8) || '01', 'YYYY-MM-DD')
-                + (cast(substr({{ text }}, 9, 2) as integer) - 1)) = cast(substr({{ text }}, 6, 2) as integer)
-            then case
-                when {{ text }} ~ '(Z|[+-]\d\d:\d\d)$'
-                then cast({{ text }} as timestamptz) at time zone 'UTC'
-                else cast({{ text }} as timestamp)
-            end
-        end
+        when {{ text }} !~ '{{ croct.timestamp_pattern() }}' then null
+        when extract(month from to_date(substr({{ text }}, 1, 8) || '01', 'YYYY-MM-DD')
+            + (cast(substr({{ text }}, 9, 2) as integer) - 1)) <> cast(substr({{ text }}, 6, 2) as integer) then null
+        when substr({{ text }}, 20) ~ '[-+Z]' then cast({{ text }} as timestamptz) at time zone 'UTC'
+        else cast({{ text }} as timestamp)
     end
 {%- endmacro %}
 
@@ -142,14 +136,16 @@
     {%- set reporting = var('croct__reporting_currency', none) -%}
     {%- set rates = var('croct__exchange_rates', none) or {} -%}
     {%- if reporting -%}
-    case
-        when {{ currency }} = '{{ reporting }}' then {{ amount }}
-        {%- for code, rate in rates.items() if code != reporting %}
-        {#- The guard keeps the product within the 38 digits that DuckDB and Snowflake have. #}
-        when {{ currency }} = '{{ code }}' and abs({{ amount }}) < {{ [(10 ** 14 / (rate | float)) | int, 10 ** 18] | min }}
-        then cast({{ amount }} * cast('{{ rate }}' as {{ croct.numeric(15) }}) as {{ croct.numeric() }})
-        {%- endfor %}
-    end
+    cast(
+        case
+            when {{ currency }} = '{{ reporting }}' then {{ amount }}
+            {%- for code, rate in rates.items() if code != reporting %}
+            {#- The guard keeps the product within the 38 digits that DuckDB and Snowflake have. #}
+            when {{ currency }} = '{{ code }}' and abs({{ amount }}) < {{ [(10 ** 14 / (rate | float)) | int, 10 ** 18] | min }}
+            then cast({{ amount }} * cast('{{ rate }}' as {{ croct.numeric(15) }}) as {{ croct.numeric() }})
+            {%- endfor %}
+        end as {{ croct.numeric() }}
+    )
     {%- elif rates -%}
     {{ exceptions.raise_compiler_error('croct__exchange_rates needs croct__reporting_currency: the currency that they convert to') }}
     {%- else -%}

@@ -28,6 +28,6 @@ select
     {%- endfor %}
     {{ croct.ratio('sessions.sessions_with_order', 'sessions.sessions') }} as conversion_rate,
     coalesce(orders.orders, 0) as orders,
-    coalesce(orders.revenue, 0) as revenue
+    cast(coalesce(orders.revenue, 0) as {{ croct.numeric() }}) as revenue
 from sessions
 full outer join orders on sessions.day = orders.day

@@ -51,7 +51,7 @@ select
     exposures.exposed_at,
     exposures.saw_other_variant,
     coalesce(orders.order_count, 0) as order_count,
-    coalesce(orders.revenue, 0) as revenue,
+    cast(coalesce(orders.revenue, 0) as {{ croct.numeric() }}) as revenue,
     coalesce(goals.goal_count, 0) as goal_count
 from exposures
 left join orders

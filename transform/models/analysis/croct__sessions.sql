@@ -1,4 +1,13 @@
-with product_views as (
+with sessions as (
+    select
+        *,
+        row_number() over (
+            partition by user_id order by {{ croct.oldest('started_at') }}, session_id
+        ) as session_number
+    from {{ ref('stg_croct__sessions') }}
+),
+
+product_views as (
     select session_id, count(*) as events
     from {{ ref('croct__product_views') }}
     group by session_id
@@ -22,10 +31,7 @@ orders as (
 select
     sessions.session_id,
     sessions.user_id,
-    row_number() over (
-        partition by sessions.user_id
-        order by {{ croct.oldest('sessions.started_at') }}, sessions.session_id
-    ) as session_number,
+    sessions.session_number,
     sessions.started_at,
     {{ croct.day('sessions.started_at') }} as started_on,
     sessions.ended_at,
@@ -49,8 +55,8 @@ select
     orders.order_count is not null as has_order,
     coalesce(orders.order_count, 0) as order_count,
     sessions.reported_orders,
-    coalesce(orders.revenue, 0) as revenue
-from {{ ref('stg_croct__sessions') }} as sessions
+    cast(coalesce(orders.revenue, 0) as {{ croct.numeric() }}) as revenue
+from sessions
 left join product_views on sessions.session_id = product_views.session_id
 left join carts on sessions.session_id = carts.session_id
 left join orders on sessions.session_id = orders.session_id

@@ -13,7 +13,7 @@ seen as (
     group by user_id
     union all
     select user_id, min(started_at), max(ended_at)
-    from {{ ref('stg_croct__sessions') }}
+    from {{ ref('croct__sessions') }}
     group by user_id
     union all
     select user_id, null, null
@@ -66,7 +66,7 @@ select
     coalesce(orders.order_count, 0) as order_count,
     orders.first_order_at,
     orders.last_order_at,
-    coalesce(orders.revenue, 0) as lifetime_revenue
+    cast(coalesce(orders.revenue, 0) as {{ croct.numeric() }}) as lifetime_revenue
 from users
 left join {{ ref('stg_croct__users') }} as profiles on users.user_id = profiles.user_id
 left join sessions on users.user_id = sessions.user_id
