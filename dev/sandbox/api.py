@@ -150,14 +150,14 @@ class Api:
         factor = 1000 if self.switches.time_unit == "seconds" else 1
         start = _integer(request, "start", -(2**63), 2**63, -math.inf) * factor
         end = _integer(request, "end", -(2**63), 2**63, math.inf) * factor
-        types = request.params.get("events", EVENT_TYPES)
+        types = request.params.get("events") if request.stream == "events" else None
         log = self.world.logs[request.stream]
         items: list[dict[str, Any]] = []
         for index in range(position, len(log.entries)):
             entry = log.entries[index]
             if entry is None or not start <= entry[log.order] < end:
                 continue
-            if request.stream == "events" and entry["payload"]["@type"] not in types:
+            if types is not None and entry["payload"]["@type"] not in types:
                 continue
             if len(items) == size:
                 return items, index, True
