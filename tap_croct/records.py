@@ -77,7 +77,7 @@ def time_paths(schema: dict[str, Any]) -> Tree:
     return paths
 
 
-def convert_times(records: Iterable[Record], paths: Tree) -> bool:
+def convert_times(records: Collection[Record], paths: Tree) -> bool:
     """Turn times from milliseconds since the epoch into RFC 3339 strings.
 
     Args:
@@ -89,14 +89,13 @@ def convert_times(records: Iterable[Record], paths: Tree) -> bool:
     """
     lost = False
     for name, below in paths.items():
-        holders = [record for record in records if name in record]
         if below is not None:
-            nested = [record[name] for record in holders if isinstance(record[name], dict)]
+            nested = [record[name] for record in records if isinstance(record.get(name), dict)]
             lost |= convert_times(nested, below)
             continue
-        for record in holders:
-            value = record[name]
-            if type(value) in (int, Decimal):  # a bool is not a time
+        for record in records:
+            value = record.get(name)
+            if type(value) is int or type(value) is Decimal:  # a bool is not a time
                 record[name] = text = times.from_api(value)
                 lost |= text is None
     return lost

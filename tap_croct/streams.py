@@ -34,7 +34,7 @@ class Events(CroctStream):
             payload = record.get("payload")
             kind = None
             if isinstance(payload, dict):  # before contract 0.3.0, `@type` was called `type`
-                kind = payload.get("@type", payload.get("type"))
+                kind = payload["@type"] if "@type" in payload else payload.get("type")
             if record.get("eventType") is None:
                 record["eventType"] = kind
             if record.get("metadata") is None:

@@ -51,8 +51,8 @@ def to_rfc3339(ms: int) -> str:
     Raises:
         OverflowError: If no calendar has it.
     """
-    minutes, rest = divmod(ms, _MINUTE)
-    return f"{_minute(minutes)}{_SECONDS[rest // 1000]}{_MILLISECONDS[rest % 1000]}"
+    rest = ms % _MINUTE
+    return f"{_minute(ms // _MINUTE)}{_SECONDS[rest // 1000]}{_MILLISECONDS[rest % 1000]}"
 
 
 def from_api(value: object) -> str | None:

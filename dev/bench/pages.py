@@ -57,9 +57,10 @@ class _Handler(Handler):
             self.send(404, b"{}")
             return
         time.sleep(float(latency))
-        number, pages = int(parse_qs(url.query).get("cursor", ["0"])[0]), int(records) // PAGE
+        number = int(parse_qs(url.query).get("cursor", ["0"])[0])
+        pages = int(records) // PAGE if requested == stream else 0
         body = b'{"items":[]'
-        if number < pages and requested == stream:
+        if number < pages:
             body = bodies()[stream][number % len(bodies()[stream])]
             body = body.replace(_MARK, b"%08x" % number)
         body += b',"nextCursor":"%d"}' % min(number + 1, pages)
