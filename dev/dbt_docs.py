@@ -9,10 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from dev.dictionary import columns
-from tap_croct import schemas
+from dev.warehouse import SCHEMAS
 
 PAGE = Path(__file__).parent.parent / "transform" / "models" / "dictionary.md"
-_STREAMS = {"events": schemas.EVENT, "sessions": schemas.SESSION, "users": schemas.USER}
 _HEAD = "<!-- Generated from tap_croct/schemas.py by `make dictionary`. Do not edit by hand. -->\n"
 
 
@@ -20,10 +19,10 @@ def page() -> str:
     """Return the docs blocks that the package's models use, one for each property."""
     used = "".join(path.read_text() for path in PAGE.parent.glob("*/*.yml"))
     blocks = [
-        f"{{% docs {name} %}}{schema['description']}{{% enddocs %}}\n"
-        for stream, whole in _STREAMS.items()
-        for path, schema in columns(whole)
-        if f"doc('{(name := block_name(stream, path))}')" in used
+        f"{{% docs {block} %}}{prop['description']}{{% enddocs %}}\n"
+        for name, schema in SCHEMAS.items()
+        for path, prop in columns(schema)
+        if f"doc('{(block := block_name(name, path))}')" in used
     ]
     return "\n".join([_HEAD, *blocks])
 

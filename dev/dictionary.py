@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dev.environments import ROOT
+from dev.warehouse import SCHEMAS
 from tap_croct import schemas
 
 if TYPE_CHECKING:
@@ -53,9 +54,10 @@ def page() -> str:
         "## events\n\n" + _table(HEAD, events),
         _EVENT_TYPES.format(count=len(types), table=_table(TYPES_HEAD, types)),
         _PAYLOAD.format(table=_table((*HEAD, "event types"), payload)),
-        "## sessions\n\n" + _table(HEAD, _rows(schemas.SESSION)),
-        "## users\n\n" + _table(HEAD, _rows(schemas.USER)),
     ]
+    for name, schema in SCHEMAS.items():
+        if name != "events":
+            parts.append(f"## {name}\n\n" + _table(HEAD, _rows(schema)))
     return "\n".join(parts)
 
 

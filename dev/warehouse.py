@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dev.expected import KEYS, ORDERS, Record, expected_records, moment
-from tap_croct import schemas
+from tap_croct.tap import STREAMS
 
 if TYPE_CHECKING:
     import duckdb
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dev.postgres import Postgres
     from dev.sandbox import World
 
-SCHEMAS = {"events": schemas.EVENT, "sessions": schemas.SESSION, "users": schemas.USER}
+SCHEMAS: dict[str, Any] = {name: stream.schema for name, stream in STREAMS.items()}
 
 
 def differences(
