@@ -173,7 +173,7 @@ class Resume:
     """Where a run resumes.
 
     Attributes:
-        text: That, in words.
+        text: A description of it for the log.
         window: The time window to ask for with every page.
         cursor: The cursor to start with; None for the beginning of the window.
         latest: The latest time that counts as seen, in milliseconds since the epoch; None if

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from backoff.types import Details
 
 DEADLINE = 10
-"""How many times its timeout a request may take to its headers, and its body after them."""
+"""How many timeouts the headers of a response may take, and its body again as many."""
 
 LONGEST_PAUSE = 60.0
 """Seconds between two retries at most, where the API does not ask for more."""
@@ -81,8 +81,8 @@ class Exchange:
             requests.Timeout: If the headers, or the body, take longer than ten timeouts.
             requests.RequestException: If the request fails.
         """
-        self._next_step("headers")
-        response: requests.Response = self._next_step("body")
+        self._next_step()  # the headers
+        response: requests.Response = self._next_step()
         return response
 
     def _receive(self, session: Session, request: requests.PreparedRequest) -> None:
@@ -108,13 +108,11 @@ class Exchange:
         except BaseException as error:  # noqa: BLE001 - all, to raise them where one waits
             self._steps.put(error)
 
-    def _next_step(self, what: str) -> Any:
-        seconds = DEADLINE * self._timeout
+    def _next_step(self) -> Any:
         try:
-            step = self._steps.get(timeout=seconds)
+            step = self._steps.get(timeout=DEADLINE * self._timeout)
         except Empty:
-            message = f"the {what} took longer than {seconds:g} s"
-            raise requests.ReadTimeout(message) from None
+            raise requests.ReadTimeout from None
         try:
             if isinstance(step, BaseException):
                 raise step

@@ -244,9 +244,9 @@ class Export:
         resume from there would skip what really happened until then.
         """
         self._records += len(page.items)
-        name, known = self._job.replication_key, times.to_milliseconds
-        seen = [ms for item in page.items if (ms := known(item.get(name))) is not None]
-        seen = [ms for ms in seen if times.FIRST_MS <= ms <= page.received]
+        name = self._job.replication_key
+        found = [times.to_milliseconds(item.get(name)) for item in page.items]
+        seen = [ms for ms in found if ms is not None and times.FIRST_MS <= ms <= page.received]
         if self._latest is not None:
             seen.append(self._latest)
         self._latest = max(seen, default=None)
@@ -275,8 +275,8 @@ class Export:
         a wrong `time_unit` none comes, and a later run with the right one would resume behind all.
         """
         cursor = page.next_cursor or paginator.current_value
-        unit_is_right = self._records or (paginator.gave_up and self._job.time_unit == "auto")
-        if not cursor or (window and self.start.cursor is None and not unit_is_right):
+        unit_is_known = self._records or (paginator.gave_up and self._job.time_unit == "auto")
+        if not cursor or (window and self.start.cursor is None and not unit_is_known):
             return self._unmoved
         job = self._job
         left = Bookmark(cursor, self._latest, job.scope, finished=end == END_DATE)

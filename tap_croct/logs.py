@@ -1,4 +1,4 @@
-"""Texts that people read: without secrets and control characters, and cut to a length."""
+"""Texts for people (no secrets, no control characters, cut), spelling guesses, and the log."""
 
 from __future__ import annotations
 
