@@ -153,10 +153,9 @@ class _Mapping:
 
     def _check_types(self, records: list[Record], warn_once: Callable[[str], None]) -> None:
         for name, types in self._types.items():
-            kinds = {type(record.get(name)) for record in records} - {type(None)}
-            for kind in sorted(kinds, key=str):
+            for kind in dict.fromkeys([type(record.get(name)) for record in records]):
                 fits, how = _KINDS.get(kind, (set(), "`str(…)`"))
-                if fits.isdisjoint(types):
+                if kind is not type(None) and fits.isdisjoint(types):
                     warn_once(
                         f"the stream map of `{name}` in {self.stream} yields a value that does not "
                         f"fit its column: write {how}"
