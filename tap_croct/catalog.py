@@ -27,11 +27,13 @@ _SELECTED = "selected"
 _BY_DEFAULT = "selected-by-default"
 _BOOLEANS = {"true": True, "false": False}
 _INCLUSION = "inclusion"
+_METADATA = "metadata"
 _INCLUSIONS = ("available", "automatic", "unsupported")
 _WORDS = {word: word for word in (_SELECTED, _BY_DEFAULT, _INCLUSION)}
 _WORDS |= dict.fromkeys(
     ("disabled", "excluded", "ignored", "included", "omitted", "skip", "skipped"), _SELECTED
 )
+_EXACT = {"drop", "enabled", "hidden", "omit", "replicate", "selection", "sync"}
 """Keys that say something of selection, and as which key the SDK would understand them."""
 
 _BEFORE_WORDS = re.compile(r"^(is|not|de|un)-?")
@@ -112,7 +114,9 @@ class _Entry:
     def _take(self, item: dict[str, Any]) -> None:
         """Take an item of the metadata."""
         breadcrumb, metadata = item["breadcrumb"], item["metadata"]
-        if not isinstance(breadcrumb, list) or not all(isinstance(b, str) for b in breadcrumb):
+        if not isinstance(breadcrumb, list | tuple) or not all(
+            isinstance(b, str) for b in breadcrumb
+        ):
             breadcrumb = _NAMES.findall(str(breadcrumb))
         path = tuple(breadcrumb)
         if path in self._metadata:
@@ -122,15 +126,8 @@ class _Entry:
         self._merge(f"the item of {_shown(path)}, beside `metadata`", path, item)
 
     def _merge(self, place: str, path: Breadcrumb, given: dict[str, Any], *more: str) -> None:
-        """Make metadata of what a place says of selection, and find misspelt keys about it.
-
-        Other keys may be anything, as other tools write them.
-        """
-        for key in sorted(given.keys() - {_SELECTED, _INCLUSION, *more}):
-            spelt = _BEFORE_WORDS.sub("", key.lower().replace("_", "-"))
-            for meant in difflib.get_close_matches(spelt, _WORDS, 1, MISSPELT):
-                text = f"{printable(key, NAME_LIMIT)} in {place} is not a key there"
-                self._mistake(path, f'{text}; did you mean "{_WORDS[meant]}" in the metadata?')
+        """Make metadata of what a place says of selection."""
+        self._check_keys(place, path, given.keys() - {_SELECTED, _INCLUSION, *more})
         inclusion = given.pop(_INCLUSION, None)  # to the SDK, `automatic` outweighs `selected`
         if inclusion not in (None, *_INCLUSIONS):
             self._mistake(path, f"`{_INCLUSION}` must be one of {', '.join(_INCLUSIONS)}")
@@ -150,6 +147,19 @@ class _Entry:
                 text = f"`{key}` is {json.dumps(said)} in the metadata"
                 text = f"{text}, {json.dumps(value)} in {place}: write it in the metadata only"
                 self._mistake(path, text)
+
+    def _check_keys(self, place: str, path: Breadcrumb, keys: set[str]) -> None:
+        """Find misspelt keys about selection; others may be anything, as other tools write them."""
+        for key in sorted(keys):
+            name = printable(key, NAME_LIMIT)
+            spelt = _BEFORE_WORDS.sub("", key.lower().replace("_", "-"))
+            close = difflib.get_close_matches(spelt, _WORDS, 1, MISSPELT)
+            meant = _SELECTED if key.lower() in _EXACT else "".join(_WORDS[word] for word in close)
+            if meant:
+                text = f'{name} in {place} is not a key there; did you mean "{meant}"'
+                self._mistake(path, f"{text} in the metadata?")
+            elif key != _METADATA and guess(key, [_METADATA], MISSPELT):
+                self._mistake(path, f'{name} in {place} must be called "{_METADATA}"')
 
     def _check_path(self, breadcrumb: Breadcrumb) -> None:
         """Find breadcrumbs that select nothing, as far as the schema tells."""
@@ -192,7 +202,8 @@ class _Entry:
             self._metadata.setdefault(path, {})[_INCLUSION] = "automatic"
         root = self._metadata.setdefault((), {})
         forced = root.get("forced-replication-method", root.get("replication-method"))
-        full = "FULL_TABLE" in (entry.get("replication_method"), forced)
+        methods = [str(method).upper() for method in (entry.get("replication_method"), forced)]
+        full = "FULL_TABLE" in methods
         entry["replication_method"] = "FULL_TABLE" if full else "INCREMENTAL"
         entry["replication_key"] = replication_key
         # The SDK's streams and its stream maps look for the keys in different places.
@@ -203,6 +214,9 @@ class _Entry:
         root[_KEYS] = entry["key_properties"] = list(keys)
         entry["metadata"] = [{"breadcrumb": p, "metadata": m} for p, m in self._metadata.items()]
         selection = MetadataMapping.from_iterable(entry["metadata"]).resolve_selection()
+        said = {path for path, m in self._metadata.items() if m.get(_SELECTED) is not None}
+        if said and said.isdisjoint({(), *self._own}) and _BY_DEFAULT not in root:
+            self._mistake((), f"say whether the stream is selected: `{_SELECTED}` true or false")
         for name in keys if selection[()] else ():
             if name not in properties or not selection["properties", name]:
                 text = f"`{printable(name, NAME_LIMIT)}` is one of the keys, and not a property"
@@ -216,8 +230,9 @@ def _parts(schema: object, path: Breadcrumb = ()) -> Iterator[tuple[Breadcrumb, 
     """Yield the parts of a schema in which something may be said of selection."""
     if isinstance(schema, dict):
         yield path, schema
-        for branch in (*schema.get("anyOf", ()), *schema.get("oneOf", ())):
-            yield from _parts(branch, path)
+        for branches in ("allOf", "anyOf", "oneOf"):
+            for branch in schema.get(branches, ()):
+                yield from _parts(branch, path)
         yield from _parts(schema.get("items"), (*path, "items"))
         for name, below in (schema.get("properties") or {}).items():
             yield from _parts(below, (*path, "properties", name))

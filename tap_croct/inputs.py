@@ -32,7 +32,7 @@ _BOOLEANS |= dict.fromkeys(("false", "0", "no", "off"), False)
 _PASSWORD = re.compile(r"(?<=://)[^:/@]*:(.*)(?=@)")
 _LAST_PORT = 65_535
 _PROXY = re.compile(
-    r"(?:(?P<scheme>https?|socks4a?|socks5h?)://(?:[^/?#\\]*@)?)?"
+    r"(?:(?P<scheme>https?|socks4a?|socks5h?)://(?:[^][/?#\\]*@)?)?"
     r"(?:[\w.-]+|\[[\da-f:.]+\])(?::(?P<port>\d+))?(?:/[^@?#]*)?",
     re.IGNORECASE,
 )

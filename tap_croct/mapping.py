@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import fnmatch
+import json
 from datetime import date, datetime, time
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import simplejson
 from singer_sdk.exceptions import MapExpressionError
 from singer_sdk.mapper import NULL_STRING, CustomStreamMap, RemoveRecordTransform
 
@@ -45,6 +48,9 @@ _KINDS: dict[type, tuple[set[str], str]] = {
 
 What is of none of these types is not JSON.
 """
+
+_JSON = SimpleNamespace(dumps=simplejson.dumps, loads=json.loads)
+"""The `json` of expressions: numbers keep their digits."""
 
 _WITHOUT_DATA = (AttributeError, MapExpressionError, TypeError)
 """Errors whose text names types or parts of the expression: that of others may quote data."""
@@ -122,6 +128,8 @@ class _Mapping:
         self._left_out = left_out
         self._flatten = Flattener(stream_map) if stream_map.flattening_enabled else None
         stream_map.flattening_options = None  # the schema is flat already; so records are not
+        if isinstance(stream_map, CustomStreamMap):  # the `json` of Python takes no `Decimal`
+            stream_map.expr_evaluator.functions["json"] = _JSON
         self.unknown: set[str] = self._flatten.without_column if self._flatten else set()
         """Paths of what was written, so far, and is not in the schema."""
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _OPTIONS = ("__alias__", "__else__", "__filter__", "__key_properties__", "__source__")
 _NULLS = (None, NULL_STRING)
+_NESTED = re.compile(r"\.|__")  # between the names of a nested property, or of its column
 _STREAM_NAME = re.compile(r"[\w.-]+( [\w.-]+)*")
 
 
@@ -115,7 +116,8 @@ class StreamMaps:
         for stream, maps in mapper.stream_maps.items():
             for made in maps:
                 if not isinstance(made, RemoveRecordTransform):
-                    sources[made.stream_alias].append(stream)
+                    # Warehouses do not tell `Users` from `users`.
+                    sources[made.stream_alias.lower()].append(stream)
         mistakes = [
             f"stream_maps: {' and '.join(streams)} end in one stream, "
             f'"{printable(name, NAME_LIMIT)}": each needs a name of its own'
@@ -165,6 +167,9 @@ class StreamMaps:
         if "__alias__" in options:
             where = f"{where}: __alias__"
             names = [self._evaluated(options["__alias__"], stream) for stream in streams]
+        for taken in self.streams:
+            if taken in names and taken not in streams:
+                yield f"{where}: {taken} is another stream of this tap: choose another name"
         if not all(isinstance(name, str) and _STREAM_NAME.fullmatch(name) for name in names):
             yield (
                 f"{where}: must yield a stream name: letters, digits, `_`, `-`, `.`, and spaces "
@@ -172,12 +177,12 @@ class StreamMaps:
                 "\"'croct_users'\""
             )
 
-    def _wrong_key(self, here: str, name: str, value: Any, known: Collection[str]) -> Iterator[str]:
+    def _wrong_key(self, here: str, name: str, value: Any, known: set[str]) -> Iterator[str]:
         if name in _OPTIONS:
             if name == "__filter__":
                 yield from self._wrong_expression(here, value)
-        elif name.startswith("__") and (option := guess(name, _OPTIONS, MISSPELT)):
-            yield f"{here}: unknown option{option}"
+        elif name.startswith("__") and (name.endswith("__") or guess(name, _OPTIONS, MISSPELT)):
+            yield f"{here}: unknown option{guess(name, _OPTIONS, MISSPELT)}"
         elif value in _NULLS:
             if name not in known:
                 text = "Maps act before flattening: a nested property is deselected in the catalog"
@@ -185,6 +190,12 @@ class StreamMaps:
         else:
             if name not in known and (similar := guess(name, known, MISSPELT)):
                 self.logger.warning("%s: this adds a column%s", here, similar)
+            elif _NESTED.split(name)[0] in known - {name}:
+                self.logger.warning(
+                    "%s: this adds a column, and leaves the nested property as it is. To leave "
+                    "that out, deselect it in the catalog",
+                    here,
+                )
             yield from self._wrong_expression(here, value)
 
     def _wrong_expression(self, here: str, text: str) -> Iterator[str]:
@@ -196,7 +207,8 @@ class StreamMaps:
             return
         compared = [node.left for node in nodes if isinstance(node, ast.Compare)]
         known = {getattr(left, "value", None) for left in compared}  # as in `'salt' in config`
-        known.update(self.config.get("stream_map_config") or (), dir(dict))
+        given = self.config.get("stream_map_config") or {}
+        known.update((key for key in given if str(given[key] or "").strip()), dir(dict))
         for node in nodes:
             match node:
                 case ast.Subscript(ast.Name("config"), ast.Constant(key)) | ast.Attribute(

@@ -87,6 +87,7 @@ WORKS: list[tuple[str, Change]] = [
     ("stream", all_of(WITHOUT_METADATA, puts(selected=False))),
     ("stream", all_of(without_root, puts(selected="false"))),
     ("stream", all_of(WITHOUT_METADATA, in_schema())),
+    ("email", in_schema(*EMAIL, key="allOf", value=[{"selected": False}])),
     ("nothing", selects(["properties", "userId"])),
     ("nothing", selects(["properties", "lastModifiedTime"], "false")),
     ("nothing", puts(selected=True)),
@@ -141,6 +142,7 @@ BOOLEAN = "must be true or false"
 NO_KEY = "`email` is one of the keys, and not a property that is selected"
 AS_A_KEY = puts(key_properties=["userId", "email"])
 WORDS = ["excluded", "exclude", "deselect", "is-selected", "unselected", "skip", "ignore"]
+WORDS += ["hidden", "omit", "enabled", "replicate"]
 MISTAKES: list[tuple[Change, str]] = [
     (selects(EMAIL, "no"), f'["properties", "email"]: `selected` {BOOLEAN}'),
     (selects(EMAIL, 0), f"`selected` {BOOLEAN}"),
@@ -180,6 +182,9 @@ MISTAKES: list[tuple[Change, str]] = [
     (selects(EMAIL, key="is_selected"), 'did you mean "selected"'),
     (selects(EMAIL, True, "deselected"), 'did you mean "selected"'),
     (selects(EMAIL, "Unsupported", "inclusion"), "`inclusion` must be one of available"),
+    (puts(Metadata=[]), 'Metadata in its entry must be called "metadata"'),
+    (all_of(WITHOUT_METADATA, puts(meta_data=[])), 'must be called "metadata"'),
+    (all_of(without_root, selects(EMAIL)), "breadcrumb []: say whether the stream is selected"),
     (puts(Selected=False), "Selected in its entry is not a key"),
     (puts(is_selected=False), "is_selected in its entry is not a key"),
     (puts(selected_by_default=False), "in the metadata"),

@@ -88,9 +88,14 @@ WRONG: list[tuple[Json, str]] = [
         {"people": {"__source__": "users", "__alias__": "email"}},
         "people: __alias__: must be left out beside",
     ),
-    ({"sessions": {"__source__": "users"}}, f'{ONE_STREAM}, "sessions"'),
+    ({"sessions": {"__source__": "users"}}, "sessions: sessions is another stream of this tap"),
+    ({"sessions": {"__source__": "users"}, "__else__": None}, "is another stream of this tap"),
+    ({"users": {"__alias__": "'events'"}, "events": None}, "__alias__: events is another stream"),
+    ({"users": {"__alias__": "sessions"}, "sessions": {"__alias__": "users"}}, "another stream"),
+    ({"Users": {"__source__": "users"}}, f'{ONE_STREAM}, "users"'),
+    ({"users": {"__where__": "True"}}, "__where__: unknown option"),
+    ({"users": {"email": "md5(config['empty'] + email)"}}, "`config['empty']` is not set"),
     ({"a": {"__source__": "user?"}, "users": {"__alias__": "a"}}, ONE_STREAM),
-    ({"users": {"__alias__": "events"}}, f'{ONE_STREAM}, "events"'),
     ({"users": {"__alias__": "'x'"}, "events": {"__alias__": "'x'"}}, f'{ONE_STREAM}, "x"'),
     ({"*": {"__alias__": "'all'"}}, f'{ONE_STREAM}, "all"'),
     ({"x": {"__source__": "*s"}}, f'{ONE_STREAM}, "x"'),
@@ -108,7 +113,7 @@ WRONG: list[tuple[Json, str]] = [
 
 @pytest.mark.parametrize(("maps", "says"), WRONG, ids=lambda value: str(value)[:60])
 def test_wrong_ones(refused: Refused, maps: Json, says: str) -> None:
-    assert says in refused({"stream_maps": maps})
+    assert says in refused({"stream_maps": maps, "stream_map_config": {"empty": " "}})
     refused({"stream_maps": maps, "flattening_enabled": True, "flattening_max_depth": 2})
 
 
@@ -133,6 +138,8 @@ def test_every_mistake_has_its_line(sandbox: Sandbox, tap: Tap) -> None:
             {"e-mail": "str(email)", "emailHash": "str(email)"},
             'users: e-mail: this adds a column; did you mean "email"?',
         ),
+        ({"address.city": "'x'"}, "users: address.city: this adds a column, and leaves the nested"),
+        ({"address__city": "'x'"}, "leaves the nested property as it is"),
         ({}, "users: is an empty map"),
     ],
 )
@@ -178,7 +185,6 @@ NAMES: list[tuple[Json, dict[str, str]]] = [
     ({"users": {"__alias__": "'croct_users'"}}, {"users": "croct_users"}),
     ({"users": {"__alias__": "croct-users"}}, {"users": "croct-users"}),
     ({"*": {"__alias__": "'croct_' + __stream_name__"}}, {s: f"croct_{s}" for s in KEYS}),
-    ({"users": {"__alias__": "'events'"}, "events": "__NULL__"}, {"users": "events"}),
     ({"users": "__NULL__", "my people": {"__source__": "users"}}, {"users": "my people"}),
     ({"users": {"__alias__": None, "__filter__": "__NULL__"}}, {"users": "users"}),
 ]
@@ -194,14 +200,14 @@ def test_what_streams_are_called(
         assert output.records(name) == expected_records(sandbox.world, stream)
 
 
-def test_the_name_of_a_stream_that_is_not_exported(
+def test_one_name_for_streams_of_which_one_is_exported(
     sandbox: Sandbox, tap: Tap, catalog: Json
 ) -> None:
     select_only(catalog, "users")
-    maps = {"users": {"__alias__": "'events'"}, "x": {"__source__": "*"}}
+    maps = {"users": {"__alias__": "people"}, "x": {"__source__": "*"}}
     output = tap(sandbox.config(stream_maps=maps), catalog=catalog)
     assert output.code == 0, output.stderr
-    for name in ("events", "x"):
+    for name in ("people", "x"):
         assert output.records(name) == expected_records(sandbox.world, "users")
 
 
@@ -289,6 +295,13 @@ def test_what_the_sdk_makes_of_values(sandbox: Sandbox, tap: Tap) -> None:
     (schema,) = [m["schema"] for m in output.of("SCHEMA") if m["stream"] == "users"]
     assert schema["properties"]["born"]["format"] == "date-time"
     assert output.records("users")[0]["names"].startswith("dict_keys(['userId'")
+
+
+def test_json_of_fractions(sandbox: Sandbox, tap: Tap) -> None:
+    sandbox.world.items("users")[0]["customAttributes"] = {"rate": 1.5, "names": ["é"]}
+    maps = {"text": "json.dumps(customAttributes, ensure_ascii=False)"}
+    output = tap(sandbox.config(stream_maps={"users": maps}))
+    assert output.records("users")[0]["text"] == '{"rate": 1.5, "names": ["é"]}'
 
 
 # Several sources
