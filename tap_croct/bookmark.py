@@ -129,17 +129,16 @@ def _checked_bookmark(stream: str, bookmark: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(value, dict if name == SCOPE else str):
             kind = "an object" if name == SCOPE else "a string"
             message = (
-                f"The state of {stream} has a `{name}` that is not {kind}. Without its `cursor`, "
-                "the export resumes by its replication key; without its bookmark, it starts from "
-                "the beginning"
+                f"The state of {stream} has a `{name}` that is not {kind}. Correct it, or remove "
+                "the bookmark of the stream: it is exported from the beginning then"
             )
             raise InputError(message)
     try:
         Bookmark.of(checked)
     except ValueError as error:
         message = (
-            f"The state of {stream} has {error}. Without its `{SCOPE}`, the export resumes as if "
-            "nothing had been changed since; without its bookmark, it starts from the beginning"
+            f"The state of {stream} has {error}. Correct it, or remove the bookmark of the "
+            "stream: it is exported from the beginning then"
         )
         raise InputError(message) from None
     return checked

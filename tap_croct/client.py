@@ -96,6 +96,8 @@ class Exchange:
             _ = response.content
             self.received = now()
             self._steps.put(response)
+        except urllib3.exceptions.ReadTimeoutError as error:
+            self._steps.put(requests.ReadTimeout(error, request=request))
         except urllib3.exceptions.DecodeError as error:
             self._steps.put(requests.exceptions.ContentDecodingError(error, request=request))
         except (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from http.client import HTTPException
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
@@ -140,7 +141,7 @@ def check(response: requests.Response, longest_wait: float) -> None:
         raise RetriableError(". ".join(filter(None, [problem(response), advice])), wait)
     asked = f"The API asks to wait {wait:,.0f} s, more than {longest_wait} s: run again later"
     message = f"{problem(response)}. {asked}"
-    raise ApiError(message, status)
+    raise ApiError(message)  # without its status: a gateway's 404 does not reject a cursor
 
 
 def not_json(response: requests.Response, error: ValueError) -> str:
@@ -260,4 +261,6 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 def _root(error: BaseException) -> str:
     """Return the text of the exception at the bottom: the wrappers only repeat the URL."""
     *_, error = _causes(error)
+    if isinstance(error, HTTPException):  # its text quotes what came, a record for example
+        return type(error).__name__
     return printable(getattr(error, "strerror", None) or str(error) or type(error).__name__)

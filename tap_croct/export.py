@@ -87,6 +87,9 @@ class CursorPaginator(BaseAPIPaginator["str | None"]):
     _mark: str | None = None
     """An earlier cursor, renewed at pages 1, 2, 4, 8, …: a loop of any length gets back to it."""
 
+    _items_since = False
+    """Whether there were items since."""
+
     @override
     def has_more(self, response: Page) -> bool:  # type: ignore[override]
         """Tell whether another page follows."""
@@ -109,14 +112,15 @@ class CursorPaginator(BaseAPIPaginator["str | None"]):
             FatalAPIError: If it was sent before, though there are items.
         """
         cursor = response.next_cursor
-        if response.items and cursor in {self.current_value, self._mark}:
+        self._items_since |= bool(response.items)
+        if cursor == self.current_value or (self._items_since and cursor == self._mark):
             message = (
                 "the API gave back a cursor that was sent before, with items: following it would "
                 "repeat the same pages forever. Please report this to Croct"
             )
             raise FatalAPIError(message)
         if self.count & (self.count - 1) == 0:
-            self._mark = cursor
+            self._mark, self._items_since = cursor, False
         return cursor
 
 
@@ -145,6 +149,7 @@ class Export:
         self._unmoved: dict[str, Any] | None = {} if self.start.from_scratch else None
         self._gave_up = False
         self._pages = self._records = 0
+        self._found = 0  # records of this window: after a rejected cursor, it is another one
 
     def pages(self) -> Iterator[ExportedPage]:
         """Yield the pages; once, when the API no longer accepts the cursor, resume by time.
@@ -174,15 +179,16 @@ class Export:
         yield from pages
 
     def _read(self, start: Resume) -> Iterator[ExportedPage]:
-        window = start.window
+        window, self._found = start.window, 0
         if window.empty:
             yield self._exported(Page([], received=times.now()), self._unmoved, END_DATE)
             return
         time_unit: str | None = self._job.time_unit
         if window and time_unit == "auto":
             time_unit = find_time_unit(self._any_in)
-        if time_unit is None or self._gave_up:
+        if time_unit is None:
             reason = EMPTY_PAGES if self._gave_up else NOTHING_YET
+            self._warn_of_empty_pages()
             yield self._exported(Page([], received=times.now()), self._unmoved, reason)
             return
         params = window.params(time_unit)
@@ -194,7 +200,7 @@ class Export:
             paginator.advance(page)  # type: ignore[arg-type]
             self._see(page)
             end = self._end(paginator, window, asked)
-            exported = self._exported(page, self._state(page, paginator, window, end), end)
+            exported = self._exported(page, self._state(page, paginator, start, end), end)
             if end is None:
                 asked = times.now()
                 self._api.prefetch(paginator.current_value, params)
@@ -226,16 +232,16 @@ class Export:
         time.sleep(CONFIRM_AFTER)
         return self._api.fetch(cursor, params)
 
-    def _any_in(self, window: Mapping[str, int]) -> bool:
-        """Tell whether the API has a record in a window."""
+    def _any_in(self, window: Mapping[str, int]) -> bool | None:
+        """Tell whether the API has a record in a window; None after too many empty pages."""
         paginator = CursorPaginator(None)
         while not paginator.finished:
             page = self._ask_twice(paginator.current_value, {"pageSize": 1, **window})
             if page.items:
                 return True
             paginator.advance(page)  # type: ignore[arg-type]
-            self._warn_of_empty_pages(paginator)
-        return False
+        self._gave_up |= paginator.gave_up
+        return None if paginator.gave_up else False
 
     def _see(self, page: Page) -> None:
         """Count the records of a page, and keep the latest of their times.
@@ -244,6 +250,7 @@ class Export:
         resume from there would skip what really happened until then.
         """
         self._records += len(page.items)
+        self._found += len(page.items)
         name = self._job.replication_key
         found = [times.to_milliseconds(item.get(name)) for item in page.items]
         seen = [ms for ms in found if ms is not None and times.FIRST_MS <= ms <= page.received]
@@ -252,21 +259,21 @@ class Export:
         self._latest = max(seen, default=None)
 
     def _end(self, paginator: CursorPaginator, window: Window, asked: int) -> str | None:
-        self._warn_of_empty_pages(paginator)
         if paginator.gave_up:
+            self._gave_up = True
+            self._warn_of_empty_pages()
             return EMPTY_PAGES
         if paginator.finished:
             return END_DATE if window.end is not None and window.end <= asked else CAUGHT_UP
         return LIMIT_REACHED if self._records >= self._job.limit else None
 
-    def _warn_of_empty_pages(self, paginator: CursorPaginator) -> None:
-        if paginator.gave_up:
-            self._gave_up = True
+    def _warn_of_empty_pages(self) -> None:
+        if self._gave_up:
             text = "%s: %d pages without records in a row, though the API says that more follow"
             self._logger.warning(text, self._job.stream, _MOST_EMPTY)
 
     def _state(
-        self, page: Page, paginator: CursorPaginator, window: Window, end: str | None
+        self, page: Page, paginator: CursorPaginator, start: Resume, end: str | None
     ) -> dict[str, Any] | None:
         """Return the state that holds once a page is written.
 
@@ -275,8 +282,8 @@ class Export:
         a wrong `time_unit` none comes, and a later run with the right one would resume behind all.
         """
         cursor = page.next_cursor or paginator.current_value
-        unit_is_known = self._records or (paginator.gave_up and self._job.time_unit == "auto")
-        if not cursor or (window and self.start.cursor is None and not unit_is_known):
+        found_out = self._job.time_unit == "auto" and (start.cursor or paginator.gave_up)
+        if not cursor or (start.window and not self._found and not found_out):
             return self._unmoved
         job = self._job
         left = Bookmark(cursor, self._latest, job.scope, finished=end == END_DATE)

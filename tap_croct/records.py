@@ -174,7 +174,7 @@ class Flattener:
         """Names of the columns that the schema would have needed."""
 
         self._columns: Collection[str] = stream_map.transformed_schema["properties"].keys()
-        self._top = _Level((), self._columns, stream_map.flattening_options)
+        self._top = _Level((), self._columns, stream_map.flattening_options, {})
 
     def __call__(self, record: dict[str, Any]) -> dict[str, Any]:
         """Flatten a record.
@@ -197,20 +197,30 @@ class Flattener:
 class _Level(dict[str, "tuple[str, bool, _Level | None]"]):
     """The properties of one level: name of the column, whether it exists, and the level below."""
 
-    def __init__(self, path: tuple[str, ...], columns: Collection[str], options: Any) -> None:
+    def __init__(
+        self,
+        path: tuple[str, ...],
+        columns: Collection[str],
+        options: Any,
+        taken: dict[str, tuple[str, ...]],
+    ) -> None:
         super().__init__()
         self._path = path
         self._columns = columns
         self._options = options
+        self._taken = taken
 
     def __missing__(self, name: str) -> tuple[str, bool, _Level | None]:
         options = self._options
         column = flatten_key(
             name, list(self._path), options.separator, max_key_length=options.max_key_length
         )
+        path = (*self._path, name)
+        if len(self._taken) < _MOST_NAMES and self._taken.setdefault(column, path) != path:
+            column = ".".join(path)  # two names make one column: the later one gets no column
         known = column in self._columns
         deeper = not known and len(self._path) < options.max_level
-        below = _Level((*self._path, name), self._columns, options) if deeper else None
+        below = _Level(path, self._columns, options, self._taken) if deeper else None
         if len(self) < _MOST_NAMES:
             self[name] = column, known, below
         return column, known, below

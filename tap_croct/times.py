@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import time
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
@@ -62,7 +63,7 @@ def from_api(value: object) -> str | None:
         value: Milliseconds since the epoch, as JSON had them.
 
     Returns:
-        As `to_rfc3339`; None if it is not a whole number, or no calendar has it.
+        As `to_rfc3339`; None if it is not a number, or no calendar has it.
     """
     ms = value if type(value) is int else to_milliseconds(value)
     return to_rfc3339(ms) if ms is not None and FIRST_MS <= ms <= LAST_MS else None
@@ -75,12 +76,12 @@ def to_milliseconds(value: object) -> int | None:
         value: The JSON value of a property that holds a time.
 
     Returns:
-        Milliseconds since the epoch; None if the value is not a whole number.
+        Milliseconds since the epoch, rounded down; None if the value is not a number.
     """
     if type(value) is int:  # a bool is not a time
         return value
-    if isinstance(value, Decimal) and value.adjusted() < _LONGEST and value == int(value):
-        return int(value)
+    if isinstance(value, Decimal) and value.adjusted() < _LONGEST:
+        return math.floor(value)
     return None
 
 
@@ -218,34 +219,31 @@ _PROBE_END = 4_102_444_800
 """2100-01-01T00:00:00Z in seconds: after all records. Read as milliseconds: before all of them."""
 
 
-def find_time_unit(any_in: Callable[[Mapping[str, int]], bool]) -> str | None:
+def find_time_unit(any_in: Callable[[Mapping[str, int]], bool | None]) -> str | None:
     """Find out in which unit the API takes the window.
 
     The API's sources disagree (seconds until late 2025, milliseconds since), and a wrong guess
-    yields an empty, successful export.
+    yields an empty, successful export. So only a record counts as a proof.
 
     Args:
-        any_in: Asks the API whether it has a record in a window, given as query parameters.
+        any_in: Asks the API whether it has a record in a window, given as query parameters; None
+            if it cannot be found out.
 
     Returns:
-        `milliseconds` or `seconds`; None as long as there are no records.
+        `milliseconds` or `seconds`; None as long as neither is shown.
 
     Raises:
         ApiError: If the API refuses, or did not answer after all retries.
     """
     start, end = {"start": _PROBE_START}, {"end": _PROBE_END}
-    found: bool | None
     try:
-        found = any_in(start)
+        if any_in(start):
+            return "milliseconds"
     except ApiError as error:
         if error.status != HTTPStatus.BAD_REQUEST:
             raise
-        found = None
-    if found:
-        return "milliseconds"
-    if not any_in({}):
-        return None
-    if found is None:  # a time so late is rejected, or `start` is for another reason
-        return "seconds" if any_in(end) else "milliseconds"
-    # The first item of all may have arrived between the two requests.
-    return "milliseconds" if any_in(start) else "seconds"
+        # A time so late is rejected, or one so early is: then nothing but `end` can tell.
+        if not any_in({}):
+            return None
+        return {True: "seconds", False: "milliseconds", None: None}[any_in(end)]
+    return "seconds" if any_in(end) else None

@@ -143,6 +143,13 @@ class TestEnds:
         assert output.counts()["events"] < 4 * length
         assert pipeline.bookmark()["cursor"].startswith("c")
 
+    @pytest.mark.parametrize("length", [2, 4])
+    def test_a_circle_with_an_empty_page(self, pipeline: Pipeline, length: int) -> None:
+        pages = [((n + 1) % length > 0, f"c{(n + 1) % length}") for n in range(60)]
+        self.serve(pipeline.sandbox, pages)
+        output = pipeline.run(code=1)
+        assert "a cursor that was sent before" in output.last_line
+
     def test_nothing_at_all(self, start: Start, tap: Tap) -> None:
         output = tap(start(visits=0, end="null").config())
         assert output.code == 0

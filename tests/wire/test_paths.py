@@ -124,6 +124,17 @@ def test_no_deeper_than_asked_for(sandbox: Sandbox, tap: Tap, depth: int, lands:
     assert json.loads(output.records("users")[0]["additionalProperties"]) == lands
 
 
+def test_two_names_for_one_column(sandbox: Sandbox, tap: Tap) -> None:
+    """The later one gets none, and both values arrive."""
+    address = {"new": {"a": 1}, "new__a": 2, "city": "Lima"}
+    sandbox.world.items("users")[0].update({"address": address, "address__city": "Rome"})
+    output = tap(sandbox.config(flattening_enabled=True, flattening_max_depth=2))
+    user = output.records("users")[0]
+    assert user["address__city"] == "Lima"
+    wanted = {"address__new__a": 1, "address.new__a": 2, "address__city": "Rome"}
+    assert json.loads(user["additionalProperties"]) == wanted
+
+
 def test_names_of_columns_that_clash(sandbox: Sandbox, tap: Tap, catalog: Json) -> None:
     """Cut to 25 characters, the names of two columns of events are the same."""
     select_only(catalog, "sessions", "users")

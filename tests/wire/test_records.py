@@ -39,7 +39,8 @@ def test_times(start: Start, tap: Tap) -> None:
     good += [randomly.randrange(FIRST, LAST) for _ in range(300)]
     wanted: list[tuple[Any, Any]] = [(ms, moment(ms)) for ms in good]
     wanted += [(None, None), ("1815-12-10", "1815-12-10"), (True, True), (-125.0, moment(-125))]
-    beyond = [FIRST - 1, LAST + 1, 10**30, 1.5, 1e30]
+    wanted += [(1.5, moment(1)), (-1.5, moment(-2))]
+    beyond = [FIRST - 1, LAST + 1, 10**30, 1e30]
     sandbox = start(visits=0)
     sandbox.world.logs["users"].extend(
         [

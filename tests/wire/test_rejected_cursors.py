@@ -93,6 +93,17 @@ def test_what_is_exported_again(start: Start, tap: Tap) -> None:
     assert max(counts.values()) == 2
 
 
+def test_a_gateway_that_asks_to_wait(pipeline: Pipeline) -> None:
+    """Its 404 says nothing of the cursor: the state stays."""
+    pipeline.run(page_size=50, max_records=50)
+    before = pipeline.bookmark()
+    page = Fault(status=404, body=b"<html>", times=2, headers={"Retry-After": "3600"})
+    pipeline.sandbox.faults = [page]
+    output = pipeline.run(code=1)
+    assert "The API asks to wait 3,600 s" in output.last_line
+    assert pipeline.bookmark() == before
+
+
 def test_once_a_run(sandbox: Sandbox, tap: Tap) -> None:
     sandbox.faults = [
         Fault(status=400, times=-1, when=lambda request: request.param("cursor") is not None)

@@ -166,6 +166,16 @@ def test_a_proxy_gets_what_leaves_this_machine(tap: Tap, sandbox: Sandbox) -> No
     assert_hidden(output)
 
 
+def test_a_record_in_place_of_a_status_line(sandbox: Sandbox, tap: Tap) -> None:
+    """The error of a broken answer quotes nothing of it."""
+    answer = b'{"items":[{"userId":"1","email":"jane.doe@mail.example"}]}\r\n'
+    between = Between(sandbox, lambda client: client.sendall(answer))
+    config = {"api_key": KEY, "api_url": f"http://{between.host}", "max_retries": 0}
+    output = tap(config, TAP_CROCT_LOGLEVEL="DEBUG")
+    assert "failed: BadStatusLine" in output.last_line
+    assert "jane.doe" not in output.last_line
+
+
 def test_an_encrypted_connection_or_none(sandbox: Sandbox, tap: Tap) -> None:
     """What answers in plain text gets no request, and so no key."""
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"

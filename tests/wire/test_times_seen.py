@@ -10,9 +10,13 @@ import pytest
 from dev.expected import ORDERS, STREAMS, expected_records, moment
 from dev.sandbox import Fault
 from dev.sandbox.world import BEGINNING, DAY
+from tap_croct.errors import ApiError
+from tap_croct.times import find_time_unit
 from tests.support.runs import Pipeline, assert_all
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dev.sandbox import Request, Sandbox
     from tests.support.fixtures import Json, Start, Tap
 
@@ -156,7 +160,7 @@ class TestUnit:
             ]
             assert output.records(stream) == wanted
             probes = [r for r in sandbox.pages(stream) if r.param("pageSize") == "1"]
-            assert len(probes) == (0 if setting == "given" else 1 if unit == "milliseconds" else 5)
+            assert len(probes) == (0 if setting == "given" else 1 if unit == "milliseconds" else 3)
         assert output.counts()["events"] > 8
 
     def test_no_window_no_question(self, sandbox: Sandbox, tap: Tap) -> None:
@@ -216,3 +220,48 @@ class TestUnit:
         pipeline.run(time_unit=right, **bounds)
         pipeline.assert_complete()
         assert len(pipeline.records["events"]) == len(pipeline.sandbox.world.items("events"))
+
+    @pytest.mark.parametrize("bounds", [{"end_date": "2026-12-31"}, {"start_date": "2020-01-01"}])
+    @pytest.mark.parametrize("right", SECONDS_OR_NOT)
+    @pytest.mark.parametrize("rejected", [False, True])
+    def test_a_wrong_one_after_a_right_run(
+        self, start: Start, tap: Tap, right: str, bounds: Json, *, rejected: bool
+    ) -> None:
+        """Neither a cursor nor records of before show that it is right."""
+        (wrong,) = {*SECONDS_OR_NOT} - {right}
+        pipeline = Pipeline(tap, start(time_unit=right))
+        pipeline.run(page_size=50, max_records=50)
+        if rejected:
+            reject_all_cursors(pipeline.sandbox)
+        pipeline.run(time_unit=wrong, **bounds)
+        pipeline.sandbox.faults = []
+        pipeline.run(**bounds)
+        pipeline.assert_complete()
+
+
+@pytest.mark.parametrize(
+    ("since_2015", "until_2100", "anything", "unit"),
+    [
+        (True, None, True, "milliseconds"),
+        (False, True, True, "seconds"),
+        (None, True, True, "seconds"),  # too many empty pages
+        (False, False, True, None),
+        (None, None, True, None),
+        ("rejected", True, True, "seconds"),
+        ("rejected", False, True, "milliseconds"),
+        ("rejected", None, True, None),
+        ("rejected", True, False, None),
+    ],
+)
+def test_what_shows_the_unit(
+    *, since_2015: bool | str | None, until_2100: bool | None, anything: bool, unit: str | None
+) -> None:
+    def any_in(window: Mapping[str, int]) -> bool | None:
+        if window == {"start": 1_420_070_400_000}:
+            if since_2015 == "rejected":
+                message = "a time so late"
+                raise ApiError(message, 400)
+            return bool(since_2015) if since_2015 is not None else None
+        return until_2100 if window == {"end": 4_102_444_800} else anything
+
+    assert find_time_unit(any_in) == unit
