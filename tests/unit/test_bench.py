@@ -15,6 +15,8 @@ from dev.expected import KEYS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("bench")]  # it makes its pages once
+
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:

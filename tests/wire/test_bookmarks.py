@@ -145,7 +145,9 @@ class TestEnds:
 
     @pytest.mark.parametrize("length", [2, 4])
     def test_a_circle_with_an_empty_page(self, pipeline: Pipeline, length: int) -> None:
-        pages = [((n + 1) % length > 0, f"c{(n + 1) % length}") for n in range(60)]
+        pages: list[tuple[int, Any]] = [
+            ((n + 1) % length > 0, f"c{(n + 1) % length}") for n in range(60)
+        ]
         self.serve(pipeline.sandbox, pages)
         output = pipeline.run(code=1)
         assert "a cursor that was sent before" in output.last_line
