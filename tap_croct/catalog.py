@@ -177,7 +177,8 @@ class _Entry:
             why = "lists are exported whole, or not" if "array" in types else "it has no parts"
             text = f"nothing below {_shown(parent)} can be selected: {why}"
         elif right != breadcrumb:
-            text = f"must be written {_shown(right)}"
+            known = right if right and right in self._types else ("properties", "email")
+            text = f"must be written {'' if known is right else 'like '}{_shown(known)}"
         elif rest and depth == 0:
             place = f"{ADDITIONAL}.{name}, which is {_shown(_path([ADDITIONAL, name]))}"
             text = f"there is no property {name}{guess(name, declared) or '.'}"

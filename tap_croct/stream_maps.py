@@ -70,7 +70,16 @@ def dropped_nulls(stream_maps: Mapping[str, Any], variable: str) -> Iterator[str
         return
     maps = {name: made for name, made in stream_maps.items() if isinstance(made, dict)}
     arrived = {f"{s}.{n}" for s, made in maps.items() for n in made if made[n] in (*_NULLS, [])}
-    for path, value in shown.items() if isinstance(shown, dict) else ():
+    if not isinstance(shown, dict) or not shown:
+        return
+    for name, made in maps.items():
+        if made and not any(path == name or path.startswith(f"{name}.") for path in shown):
+            yield (
+                f"stream_maps: {printable(name, NAME_LIMIT)}: TAP_CROCT_STREAM_MAPS lacks this map."
+                " Meltano merges that variable with meltano.yml, and drops nulls: write all maps "
+                "into one of them"
+            )
+    for path, value in shown.items():
         if value is None and "." in path and path not in arrived:
             yield (
                 f"stream_maps: {printable(path, NAME_LIMIT)}: Meltano drops nulls inside of a "
@@ -112,13 +121,17 @@ class StreamMaps:
             hint = "If `flattening_max_key_length` cuts the names of two columns to one, raise it"
             message = f"{printable(error)}. {hint}"
             raise InputError(message) from None
-        sources = defaultdict(list)
+        sources, mistakes = defaultdict(list), []
         for stream, maps in mapper.stream_maps.items():
             for made in maps:
-                if not isinstance(made, RemoveRecordTransform):
-                    # Warehouses do not tell `Users` from `users`.
-                    sources[made.stream_alias.lower()].append(stream)
-        mistakes = [
+                if isinstance(made, RemoveRecordTransform):
+                    continue
+                # Warehouses do not tell `Users` from `users`.
+                sources[made.stream_alias.lower()].append(stream)
+                if not made.transformed_schema["properties"]:
+                    text = f'leaves no property. To leave it out, write "{NULL_STRING}" as its map'
+                    mistakes.append(f"stream_maps: {printable(made.stream_alias)}: {text}")
+        mistakes += [
             f"stream_maps: {' and '.join(streams)} end in one stream, "
             f'"{printable(name, NAME_LIMIT)}": each needs a name of its own'
             for name, streams in sources.items()

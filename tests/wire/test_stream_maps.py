@@ -94,6 +94,7 @@ WRONG: list[tuple[Json, str]] = [
     ({"users": {"__alias__": "sessions"}, "sessions": {"__alias__": "users"}}, "another stream"),
     ({"Users": {"__source__": "users"}}, f'{ONE_STREAM}, "users"'),
     ({"users": {"__where__": "True"}}, "__where__: unknown option"),
+    ({"users": {"__else__": None, "__key_properties__": None}}, "users: leaves no property"),
     ({"users": {"email": "md5(config['empty'] + email)"}}, "`config['empty']` is not set"),
     ({"a": {"__source__": "user?"}, "users": {"__alias__": "a"}}, ONE_STREAM),
     ({"users": {"__alias__": "'x'"}, "events": {"__alias__": "'x'"}}, f'{ONE_STREAM}, "x"'),
@@ -247,6 +248,13 @@ def test_nulls_that_meltano_has_dropped(
         assert f"stream_maps: {name}: Meltano drops nulls" in output.stderr
         assert '"__NULL__"' in output.last_line
     assert bool(sandbox.requests) is not bool(missing)
+
+
+def test_maps_in_two_places_that_meltano_merges(refused: Refused) -> None:
+    shown = json.dumps({"sessions": {"referrer": "__NULL__"}})
+    maps = {"sessions": {"referrer": "__NULL__"}, "users": {"phone": "__NULL__"}}
+    line = refused({"stream_maps": maps}, TAP_CROCT_STREAM_MAPS=shown)
+    assert "stream_maps: users: TAP_CROCT_STREAM_MAPS lacks this map" in line
 
 
 # Types
