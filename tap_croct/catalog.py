@@ -17,7 +17,7 @@ from tap_croct.schemas import ADDITIONAL
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from tap_croct.sync import CroctStream
 
@@ -27,16 +27,16 @@ _SELECTED = "selected"
 _BY_DEFAULT = "selected-by-default"
 _BOOLEANS = {"true": True, "false": False}
 _INCLUSION = "inclusion"
+_SELECTION_KEYS = (_SELECTED, _BY_DEFAULT, _INCLUSION)
 _METADATA = "metadata"
 _INCLUSIONS = ("available", "automatic", "unsupported")
-_WORDS = {word: word for word in (_SELECTED, _BY_DEFAULT, _INCLUSION)}
-_WORDS |= dict.fromkeys(
-    ("disabled", "excluded", "ignored", "included", "omitted", "skip", "skipped"), _SELECTED
+_ABOUT = re.compile(
+    "select|(ex|in)clude|inclusion|ignore|omit|skip|disable|enabled|hidden|^(drop|replicate|sync)$"
 )
-_EXACT = {"drop", "enabled", "hidden", "omit", "replicate", "selection", "sync"}
-"""Keys that say something of selection, and as which key the SDK would understand them."""
+"""Finds what says something of selection in a key."""
 
-_BEFORE_WORDS = re.compile(r"^(is|not|de|un)-?")
+_BRANCHES = ("allOf", "anyOf", "oneOf")
+_IN_SCHEMAS = ("items", "properties", *_BRANCHES)
 _NAMES = re.compile(r"[^][.,/'\"\s]+")  # in a breadcrumb that is written as a text
 _KEYS = "table-key-properties"
 
@@ -62,6 +62,7 @@ def checked(catalog: dict[str, Any] | Catalog, streams: Streams, logger: logging
         InputError: If it is not a catalog, something that it says of selection has no effect, it
             renames a stream, or names a key that is not exported.
     """
+    place = ""
     try:
         given: dict[str, Any] = (
             catalog.to_dict() if isinstance(catalog, Catalog) else copy.deepcopy(catalog)
@@ -71,10 +72,12 @@ def checked(catalog: dict[str, Any] | Catalog, streams: Streams, logger: logging
         mistakes = [f"{_quoted(n)} stands in it {c} times" for n, c in names.items() if c > 1]
         for entry in entries:
             if stream := streams.get(entry["tap_stream_id"]):
+                place = f": see {_quoted(entry['tap_stream_id'])}"
                 mistakes += _Entry(entry, stream).mistakes
+        place = ""
         made = Catalog.from_dict({"streams": entries})
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        message = "--catalog is not a Singer catalog, such as `tap-croct --discover` prints"
+        message = f"--catalog is not a Singer catalog, such as `tap-croct --discover` prints{place}"
         raise InputError(message) from error
     if mistakes:
         raise InputError(*(f"--catalog: {mistake}" for mistake in dict.fromkeys(mistakes)))
@@ -104,9 +107,9 @@ class _Entry:
         for item in entry.get("metadata", ()):
             self._take(item)
         everything = not self._metadata  # the SDK would take all that is not named for deselected
-        self._merge("its entry", (), entry)
+        self._merge("its entry", (), entry, walked=("schema", _METADATA))
         for path, part in _parts(schema):
-            self._merge(f"its schema at {_shown(path)}", path, part)
+            self._merge(f"its schema at {_shown(path)}", path, part, walked=_IN_SCHEMAS)
         if everything:
             self._metadata.setdefault((), {}).setdefault(_SELECTED, True)
         self._complete(entry, declared["properties"])
@@ -123,11 +126,21 @@ class _Entry:
             self._mistake(path, "stands in the metadata twice")
         self._metadata[path] = metadata
         self._merge(f"the metadata of {_shown(path)}", path, metadata, _BY_DEFAULT)
-        self._merge(f"the item of {_shown(path)}, beside `metadata`", path, item)
+        self._merge(
+            f"the item of {_shown(path)}, beside `metadata`", path, item, walked=[_METADATA]
+        )
 
-    def _merge(self, place: str, path: Breadcrumb, given: dict[str, Any], *more: str) -> None:
+    def _merge(
+        self,
+        place: str,
+        path: Breadcrumb,
+        given: dict[str, Any],
+        *more: str,
+        walked: Collection[str] = (),
+    ) -> None:
         """Make metadata of what a place says of selection."""
-        self._check_keys(place, path, given.keys() - {_SELECTED, _INCLUSION, *more})
+        others = {k: v for k, v in given.items() if k not in (_SELECTED, _INCLUSION, *more)}
+        self._check_keys(place, path, others, walked)
         inclusion = given.pop(_INCLUSION, None)  # to the SDK, `automatic` outweighs `selected`
         if inclusion not in (None, *_INCLUSIONS):
             self._mistake(path, f"`{_INCLUSION}` must be one of {', '.join(_INCLUSIONS)}")
@@ -148,18 +161,23 @@ class _Entry:
                 text = f"{text}, {json.dumps(value)} in {place}: write it in the metadata only"
                 self._mistake(path, text)
 
-    def _check_keys(self, place: str, path: Breadcrumb, keys: set[str]) -> None:
+    def _check_keys(
+        self, place: str, path: Breadcrumb, others: dict[str, Any], walked: Collection[str]
+    ) -> None:
         """Find misspelt keys about selection; others may be anything, as other tools write them."""
-        for key in sorted(keys):
+        for key in sorted(others):
             name = printable(key, NAME_LIMIT)
-            spelt = _BEFORE_WORDS.sub("", key.lower().replace("_", "-"))
-            close = difflib.get_close_matches(spelt, _WORDS, 1, MISSPELT)
-            meant = _SELECTED if key.lower() in _EXACT else "".join(_WORDS[word] for word in close)
+            spelt = key.lower().replace("_", "-")
+            close = difflib.get_close_matches(spelt, _SELECTION_KEYS, 1, MISSPELT)
+            meant = "".join(close) or (_SELECTED if _ABOUT.search(spelt) else "")
             if meant:
                 text = f'{name} in {place} is not a key there; did you mean "{meant}"'
                 self._mistake(path, f"{text} in the metadata?")
             elif key != _METADATA and guess(key, [_METADATA], MISSPELT):
                 self._mistake(path, f'{name} in {place} must be called "{_METADATA}"')
+            elif key not in walked and _says_selected(others[key]):
+                text = f"`{_SELECTED}` below {name} in {place} has no effect"
+                self._mistake(path, f"{text}: write it in the metadata")
 
     def _check_path(self, breadcrumb: Breadcrumb) -> None:
         """Find breadcrumbs that select nothing, as far as the schema tells."""
@@ -231,12 +249,20 @@ def _parts(schema: object, path: Breadcrumb = ()) -> Iterator[tuple[Breadcrumb, 
     """Yield the parts of a schema in which something may be said of selection."""
     if isinstance(schema, dict):
         yield path, schema
-        for branches in ("allOf", "anyOf", "oneOf"):
+        for branches in _BRANCHES:
             for branch in schema.get(branches, ()):
                 yield from _parts(branch, path)
         yield from _parts(schema.get("items"), (*path, "items"))
         for name, below in (schema.get("properties") or {}).items():
             yield from _parts(below, (*path, "properties", name))
+
+
+def _says_selected(value: object) -> bool:
+    if isinstance(value, dict):
+        # Below a dict named like it, it is a property.
+        said = _SELECTED in value and not isinstance(value[_SELECTED], dict)
+        return said or any(map(_says_selected, value.values()))
+    return isinstance(value, list) and any(map(_says_selected, value))
 
 
 def _path(names: Any) -> Breadcrumb:

@@ -14,11 +14,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 from uuid import uuid4
 
-import fsspec
-from fsspec.utils import get_protocol
 from singer_sdk.batch import Batcher
 from singer_sdk.contrib.msgspec import MsgSpecWriter, decoder, encoder
 from typing_extensions import override
+from upath import UPath
 
 from tap_croct import SIGNALS
 from tap_croct.errors import OutputError
@@ -272,10 +271,13 @@ def wrong_batches(batches: Mapping[str, Any] | None) -> Iterator[str]:
     size = batches.get("batch_size")
     if size is not None and (type(size) is not int or size < 1):
         yield "batch_config.batch_size: must be an integer of at least 1"
-    try:
-        for part in ((batches.get("storage") or {}).get("root") or ".").split("::"):
-            fsspec.get_filesystem_class(get_protocol(part))
-    except (ValueError, ImportError) as error:  # a scheme that nothing knows, or no package for it
+    storage = batches.get("storage") or {}
+    try:  # as the SDK does it with the first file
+        root = UPath(storage.get("root") or ".", **(storage.get("params") or {})).resolve()
+        _ = root.fs
+        if root.protocol == "memory":
+            yield "batch_config.storage.root: cannot be written to: memory ends with the run"
+    except Exception as error:  # noqa: BLE001 - each package of a storage has errors of its own
         yield f"batch_config.storage.root: cannot be written to: {printable(error)}"
     is_parquet = (batches.get("encoding") or {}).get("format") == "parquet"
     if is_parquet and importlib.util.find_spec("pyarrow") is None:

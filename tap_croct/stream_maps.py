@@ -110,7 +110,7 @@ class StreamMaps:
             InputError: If a map names what does not exist or cannot be meant, flattening cuts the
                 names of two columns to the same one, or two streams end in one.
         """
-        if mistakes := [*self._mistakes()]:
+        if mistakes := [*self._mistakes(catalog)]:
             raise InputError(*mistakes)
         # A copy: the mapper removes `__else__` from what it is given.
         mapper = PluginMapper(copy.deepcopy(dict(self.config)), self.logger)
@@ -141,11 +141,11 @@ class StreamMaps:
             raise InputError(*mistakes)
         return mapper
 
-    def _mistakes(self) -> Iterator[str]:
+    def _mistakes(self, catalog: Catalog) -> Iterator[str]:
         """Yield a line for each thing that does not exist or cannot be meant."""
         maps = {n: d for n, d in (self.config.get("stream_maps") or {}).items() if n != "__else__"}
         for name, definition in maps.items():
-            yield from self._wrong_map(name, definition)
+            yield from self._wrong_map(name, definition, catalog)
         for stream in self.streams:
             names = [
                 printable(name, NAME_LIMIT)
@@ -159,7 +159,7 @@ class StreamMaps:
                     f'map of another name and "__source__": "{stream}"'
                 )
 
-    def _wrong_map(self, name: str, definition: Any) -> Iterator[str]:
+    def _wrong_map(self, name: str, definition: Any, catalog: Catalog) -> Iterator[str]:
         where = f"stream_maps: {printable(name, NAME_LIMIT)}"
         options = definition if isinstance(definition, dict) else {}
         source = options.get("__source__", name)
@@ -176,6 +176,13 @@ class StreamMaps:
             yield from self._wrong_key(
                 f"{where}: {printable(key, NAME_LIMIT)}", key, value, properties
             )
+        keys = {key for s in streams if s in catalog for key in catalog[s].key_properties or ()}
+        for key in sorted(keys if "__key_properties__" not in options else ()):
+            if options.get(key, key) in _NULLS:
+                yield (
+                    f"{where}: {key}: is a key, and cannot be removed alone: name other keys in "
+                    f'`__key_properties__`, or write "{NULL_STRING}" there for none'
+                )
         names = [name] if "__source__" in options else []
         if "__alias__" in options:
             where = f"{where}: __alias__"

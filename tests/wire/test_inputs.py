@@ -57,7 +57,7 @@ BAD_CATALOGS: list[tuple[str, list[Any]]] = [
     ("catalog.json must be a JSON object", ["[]"]),
     (NO_CATALOG, [{}, {"streams": 5}, {"streams": {"events": {}}}, {"streams": [5]}]),
     (
-        NO_CATALOG,
+        f'{NO_CATALOG}, such as `tap-croct --discover` prints: see the stream "events"',
         [
             {"streams": [{"tap_stream_id": "events", name: value}]}
             for name, value in [

@@ -263,7 +263,10 @@ def batches_in(root: str) -> Json:
 WITHOUT_PACKAGE = ["gs://bucket", "s3://bucket/folder", "sftp://x/y", "simplecache::gs://bucket"]
 
 
-@pytest.mark.parametrize("root", ["s4://bucket/x", "nothing://x", "S3://bucket", *WITHOUT_PACKAGE])
+UNKNOWN = ["s4://bucket/x", "nothing://x", "S3://bucket", "s3:/bucket", "memory://x", "zip://x"]
+
+
+@pytest.mark.parametrize("root", [*UNKNOWN, *WITHOUT_PACKAGE])
 def test_an_unknown_storage(refused: Refused, root: str) -> None:
     assert "batch_config.storage.root: cannot be written to" in refused(batches_in(root))
 

@@ -142,7 +142,7 @@ BOOLEAN = "must be true or false"
 NO_KEY = "`email` is one of the keys, and not a property that is selected"
 AS_A_KEY = puts(key_properties=["userId", "email"])
 WORDS = ["excluded", "exclude", "deselect", "is-selected", "unselected", "skip", "ignore"]
-WORDS += ["hidden", "omit", "enabled", "replicate"]
+WORDS += ["hidden", "omit", "enabled", "replicate", "selected_at", "isExcluded"]
 MISTAKES: list[tuple[Change, str]] = [
     (selects(EMAIL, "no"), f'["properties", "email"]: `selected` {BOOLEAN}'),
     (selects(EMAIL, 0), f"`selected` {BOOLEAN}"),
@@ -162,6 +162,15 @@ MISTAKES: list[tuple[Change, str]] = [
     ),
     *((selects(EMAIL, True, word), 'mean "selected" in the metadata') for word in WORDS),
     (puts(excluded=True), "excluded in its entry is not a key"),
+    (puts(excluded_properties=["email"]), "excluded_properties in its entry is not a key"),
+    (puts(selectedFields=["userId"]), "selectedFields in its entry is not a key"),
+    (puts(properties={"email": {"selected": False}}), "`selected` below properties in its entry"),
+    (puts(annotations=[{"selected": False}]), "below annotations in its entry has no effect"),
+    (selects(EMAIL, {"selected": False}, "metadata"), "`selected` below metadata in the metadata"),
+    (
+        in_schema(*EMAIL, key="metadata", value={"selected": "false"}),
+        "below metadata in its schema",
+    ),
     (in_schema(*EMAIL, value="excluded", key="inclusion"), "`inclusion` must be one of"),
     (selects(["properties", "address", "city"]), f"must be written {json.dumps(CITY)}"),
     (selects(["email"]), 'must be written ["properties", "email"]'),

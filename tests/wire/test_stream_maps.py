@@ -80,7 +80,8 @@ WRONG: list[tuple[Json, str]] = [
     ({"users": {"email": 5}}, 'must be an expression (a string) or "__NULL__"'),
     ({"users": {"email": ["x"]}}, 'must be an expression (a string) or "__NULL__"'),
     ({"users": {"__filter__": 5}}, "users: __filter__: must be a string"),
-    ({"users": {"userId": None}}, "Removing key property 'userId' is not permitted"),
+    ({"users": {"userId": None}}, "users: userId: is a key, and cannot be removed alone"),
+    ({"*": {"sessionId": "__NULL__"}}, '`__key_properties__`, or write "__NULL__" there'),
     # names and keys
     *(({"users": {"__alias__": alias}}, f"users: {ALIAS}") for alias in NO_NAMES),
     *(({name: {"__source__": "users"}}, "must yield a stream name") for name in NO_MAPS),
