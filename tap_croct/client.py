@@ -74,16 +74,19 @@ class Exchange:
         self._steps: SimpleQueue[Any] = SimpleQueue()
         threading.Thread(target=self._receive, args=(session, request), daemon=True).start()
 
-    def response(self) -> requests.Response:
+    def response(self) -> tuple[requests.Response, bytes]:
         """Wait for the response, with its whole body.
+
+        Returns:
+            The response, and its body: to read it once more as `content` takes a copy.
 
         Raises:
             requests.Timeout: If the headers, or the body, take longer than ten timeouts.
             requests.RequestException: If the request fails.
         """
-        self._next_step()  # the headers
         response: requests.Response = self._next_step()
-        return response
+        body: bytes = self._next_step()
+        return response, body
 
     def _receive(self, session: Session, request: requests.PreparedRequest) -> None:
         try:
@@ -91,11 +94,11 @@ class Exchange:
                 request, timeout=self._timeout, allow_redirects=False, stream=True
             )
             self._steps.put(response)
-            # `content` alone would read 10 KiB at a time, and wait for the other thread after each.
-            response.raw = BytesIO(response.raw.read(decode_content=True))
-            _ = response.content
+            # `content` would read 10 KiB at a time, and wait for the other thread after each.
+            body = response.raw.read(decode_content=True)
+            response.raw = BytesIO(body)
             self.received = now()
-            self._steps.put(response)
+            self._steps.put(body)
         except urllib3.exceptions.ReadTimeoutError as error:
             self._steps.put(requests.ReadTimeout(error, request=request))
         except urllib3.exceptions.DecodeError as error:
@@ -193,14 +196,14 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
             self.requests_sent += 1
             exchange, self._pending = self._pending or self._send(cursor, params), None
             try:
-                response = exchange.response()
+                response, body = exchange.response()
             except requests.Timeout:
                 self.close()  # its thread may still hold the session
                 raise
             if response.status_code < HTTPStatus.OK:
                 self.close()  # the real answer would be taken for that to the next request
             errors.check(response, self.longest_wait)
-            return self._page(response, exchange.received)
+            return self._page(response, body, exchange.received)
 
         retrying = backoff.on_exception(
             backoff.runtime,
@@ -252,7 +255,7 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
     def _describe(self, error: Exception) -> str:
         return errors.describe(error, errors.host(self.url_base))
 
-    def _page(self, response: requests.Response, received: int) -> Page:
+    def _page(self, response: requests.Response, body: bytes, received: int) -> Page:
         """Decode a response.
 
         Raises:
@@ -262,7 +265,7 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
         """
         try:
             replace_nul = self.config["replace_nul_characters"]
-            return decode_page(response.content, replace_nul=replace_nul, received=received)
+            return decode_page(body, replace_nul=replace_nul, received=received)
         except TypeError as error:
             reason = f"The response is not a page of records: {printable(error)}"
             raise errors.fatal_error(response, reason) from error

@@ -28,6 +28,7 @@ Tree = dict[str, "Tree | None"]
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "croct.com")
 _CANONICAL = msgspec.json.Encoder(order="sorted", decimal_format="number")
 _NOT_ASCII = re.compile("[^\x00-\x7f]+")
+_NESTED = frozenset({dict, list})
 _MOST_NAMES = 10_000  # that a level of flattening remembers: free keys can bring any number
 
 
@@ -232,7 +233,7 @@ def _flatten(
     for name, child in value.items():
         column, known, below = level[name]
         if known:
-            flat[column] = _json_text(child) if isinstance(child, (dict, list)) else child
+            flat[column] = _json_text(child) if type(child) in _NESTED else child
         elif below is not None and isinstance(child, dict):
             _flatten(child, below, flat, rest)
         elif child is not None:
@@ -242,4 +243,6 @@ def _flatten(
 def _json_text(value: object) -> str:
     """Return the JSON text that the SDK would write into a column."""
     text = encoder.encode(value).decode()
+    if text.isascii():
+        return text
     return _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text)
