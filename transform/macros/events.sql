@@ -6,9 +6,9 @@
     occurred_at
 {%- endmacro %}
 
-{#- The latest record of each event, typed: of some types, and without those whose id is in a table of
-    known ones. -#}
-{% macro latest_events(types=[], known=none) -%}
+{#- The latest record of each event, typed: of some types, and without those whose id is in one of the
+    tables of known ones. -#}
+{% macro latest_events(types=none, known=[]) -%}
 {%- set columns = croct.source_columns('events') -%}
 {%- set type = croct.text_of(columns, 'eventType') -%}
 {%- set payload_type -%}
@@ -16,12 +16,12 @@
 {%- endset -%}
 {%- set any_type = 'coalesce(' ~ type ~ ', ' ~ payload_type ~ ')' -%}
 {%- set filter -%}
-    {%- set wanted = "('" ~ types | join("', '") ~ "')" -%}
+    {%- set wanted = "('" ~ (types or []) | join("', '") ~ "')" -%}
     {#- In two parts, for the database to know from its statistics how many there are. -#}
     ({{ type }} in {{ wanted }} or {{ type }} is null and {{ payload_type }} in {{ wanted }})
-    {%- if known %}
-    and not exists (select 1 from {{ known }} as known where known.event_id = keyed.record_key)
-    {%- endif -%}
+    {%- for table in known %}
+    and not exists (select 1 from {{ table }} as known where known.event_id = keyed.record_key)
+    {%- endfor -%}
 {%- endset -%}
 select
     {{ croct.text_of(columns, 'id') }} as event_id,
@@ -36,15 +36,23 @@ select
     {{ croct.json_of(columns, 'payload') }} as payload,
     {{ croct.json_of(columns, 'additionalProperties') }} as additional_properties,
     {{ croct.loaded_at(columns) }} as loaded_at
-{{ croct.from_latest('events', columns, 'id', 'timestamp', any_type, filter if types else '1 = 1') }}
+{{ croct.from_latest('events', columns, 'id', 'timestamp', any_type, '1 = 1' if types is none else filter if types else '1 = 0') }}
 {%- endmacro %}
 
-{#- The events of some types; in an incremental run, those whose id is not there yet. Not those after
-    a time: events can arrive days late. They are filtered before the records are sorted, hence not from
-    the view, which is named for the lineage. -#}
-{% macro from_events(types) -%}
+{#- The events of the types that events.yml names for a model. In an incremental run, those whose id is
+    not there yet. Not those after a time: events can arrive days late. In any other run they are filtered
+    before they are sorted, hence not from the view, which is named for the lineage. -#}
+{% macro from_events() -%}
     {%- do ref('stg_croct__events') -%}
-    from ({{ croct.latest_events(types, this if is_incremental() else none) }}) as events
+    {%- set new_events = ref('stg_croct__new_events') -%}
+    {%- set types = model.config.meta.get('event_types', []) -%}
+    {%- if is_incremental() -%}
+    from {{ new_events }} as events
+    where event_type in ('{{ types | join("', '") }}')
+        and not exists (select 1 from {{ this }} as known where known.event_id = events.event_id)
+    {%- else -%}
+    from ({{ croct.latest_events(types) }}) as events
+    {%- endif -%}
 {%- endmacro %}
 
 {#- Text, number and the like at a path of the payload: 'order.total'. -#}

@@ -23,20 +23,13 @@ select
     first.occurred_at as placed_at,
     {{ croct.day('first.occurred_at') }} as placed_on,
     latest.occurred_at as updated_at,
-    latest.status,
-    latest.currency,
-    latest.items,
-    latest.item_count,
-    latest.subtotal,
-    latest.shipping_price,
-    latest.taxes,
-    latest.costs,
-    latest.discount,
-    latest.total,
-    {{ croct.revenue('latest.total', 'latest.currency') }} as revenue,
-    latest.coupon,
-    latest.payment_method,
-    latest.installments
+    {%- for column in [
+        'status', 'currency', 'items', 'item_count', 'subtotal', 'shipping_price', 'taxes', 'costs',
+        'discount', 'total', 'coupon', 'payment_method', 'installments'
+    ] %}
+    latest.{{ column }},
+    {%- endfor %}
+    {{ croct.revenue('latest.total', 'latest.currency') }} as revenue
 from versions as latest
 inner join versions as first on latest.known_id = first.known_id
 where latest.from_latest = 1 and first.from_first = 1

@@ -34,19 +34,12 @@ select
     sessions.session_number,
     sessions.started_at,
     {{ croct.day('sessions.started_at') }} as started_on,
-    sessions.ended_at,
-    sessions.closed_at,
-    sessions.referrer,
-    sessions.landing_page_url,
-    sessions.campaign_name,
-    sessions.campaign_source,
-    sessions.campaign_medium,
-    sessions.country,
-    sessions.region,
-    sessions.city,
-    sessions.browser,
-    sessions.device_category,
-    sessions.operating_system,
+    {%- for column in [
+        'ended_at', 'closed_at', 'referrer', 'landing_page_url', 'campaign_name', 'campaign_source',
+        'campaign_medium', 'country', 'region', 'city', 'browser', 'device_category', 'operating_system'
+    ] %}
+    sessions.{{ column }},
+    {%- endfor %}
     coalesce(sessions.device_category = 'BOT' or sessions.browser_type = 'CRAWLER', false) as is_bot,
     sessions.page_views,
     product_views.events is not null as has_product_view,

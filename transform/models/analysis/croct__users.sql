@@ -1,20 +1,15 @@
 {#- Of a time, the earliest and the latest are the same with and without older versions of an event. #}
 {%- set columns = croct.source_columns('events') %}
-with event_times as (
+with seen as (
     select
         {{ croct.text_of(columns, 'userId') }} as user_id,
-        {{ croct.time_of(columns, 'timestamp') }} as occurred_at
+        min({{ croct.time_of(columns, 'timestamp') }}) as first_seen_at,
+        max({{ croct.time_of(columns, 'timestamp') }}) as last_seen_at
     {{ croct.from_source('events', columns) }}
-),
-
-seen as (
-    select user_id, min(occurred_at) as first_seen_at, max(occurred_at) as last_seen_at
-    from event_times
-    group by user_id
+    group by 1
     union all
-    select user_id, min(started_at), max(ended_at)
+    select user_id, started_at, ended_at
     from {{ ref('croct__sessions') }}
-    group by user_id
     union all
     select user_id, null, null
     from {{ ref('stg_croct__users') }}

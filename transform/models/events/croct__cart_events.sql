@@ -11,4 +11,4 @@ select
     {{ croct.payload_number('cart.discount') }} as discount,
     {{ croct.payload_number('cart.total') }} as total,
     {{ croct.payload_text('cart.coupon') }} as coupon
-{{ croct.from_events(['cartViewed', 'cartModified', 'cartAbandoned', 'checkoutStarted', 'productAbandoned']) }}
+{{ croct.from_events() }}

@@ -3,4 +3,4 @@ select
     {{ croct.payload_text('leadId') }} as lead_id,
     {{ croct.payload_number('value') }} as value,
     {{ croct.payload_text('currency') }} as currency
-{{ croct.from_events(['leadGenerated']) }}
+{{ croct.from_events() }}

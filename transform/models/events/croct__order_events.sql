@@ -14,4 +14,4 @@ select
     {{ croct.payload_text('order.coupon') }} as coupon,
     {{ croct.payload_text('order.paymentMethod') }} as payment_method,
     {{ croct.integer(croct.payload_text('order.installments')) }} as installments
-{{ croct.from_events(['orderPlaced']) }}
+{{ croct.from_events() }}

@@ -4,4 +4,4 @@ select
     {{ croct.payload_text('referrer') }} as referrer,
     {{ croct.payload_text('userAgent') }} as user_agent,
     {{ croct.payload_text('preferredLanguages') }} as preferred_languages
-{{ croct.from_events(['pageOpened']) }}
+{{ croct.from_events() }}

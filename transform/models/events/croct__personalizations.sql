@@ -16,4 +16,4 @@ select
     {{ croct.payload_text('metadata.experimentName') }} as experiment_name,
     {{ croct.payload_text('personalization.assignedVariant.variantId') }} as variant_id,
     {{ croct.payload_text('metadata.variantName') }} as variant_name
-{{ croct.from_events(['slotPersonalized']) }}
+{{ croct.from_events() }}

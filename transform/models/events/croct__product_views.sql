@@ -10,4 +10,4 @@ select
     {{ croct.payload_number('product.originalPrice') }} as original_price,
     {{ croct.payload_text('product.currency') }} as currency,
     {{ croct.payload_text('product.url') }} as url
-{{ croct.from_events(['productViewed']) }}
+{{ croct.from_events() }}

@@ -9,11 +9,9 @@ select
     {{ croct.time_of(columns, 'closeTime') }} as closed_at,
     {{ croct.text_of(columns, 'referrer') }} as referrer,
     {{ croct.text_of(columns, 'landingPageUrl') }} as landing_page_url,
-    {{ croct.path_of(columns, 'campaign', 'name') }} as campaign_name,
-    {{ croct.path_of(columns, 'campaign', 'source') }} as campaign_source,
-    {{ croct.path_of(columns, 'campaign', 'medium') }} as campaign_medium,
-    {{ croct.path_of(columns, 'campaign', 'content') }} as campaign_content,
-    {{ croct.path_of(columns, 'campaign', 'term') }} as campaign_term,
+    {%- for name in ['name', 'source', 'medium', 'content', 'term'] %}
+    {{ croct.path_of(columns, 'campaign', name) }} as campaign_{{ name }},
+    {%- endfor %}
     {{ croct.path_of(columns, 'location', 'continent') }} as continent,
     {{ croct.path_of(columns, 'location', 'country') }} as country,
     {{ croct.path_of(columns, 'location', 'region.name') }} as region,

@@ -10,11 +10,9 @@ select
     {{ croct.text_of(columns, 'alternateEmail') }} as alternate_email,
     {{ croct.text_of(columns, 'phone') }} as phone,
     {{ croct.text_of(columns, 'alternatePhone') }} as alternate_phone,
-    {{ croct.path_of(columns, 'address', 'street') }} as street,
-    {{ croct.path_of(columns, 'address', 'district') }} as district,
-    {{ croct.path_of(columns, 'address', 'city') }} as city,
-    {{ croct.path_of(columns, 'address', 'region') }} as region,
-    {{ croct.path_of(columns, 'address', 'country') }} as country,
+    {%- for name in ['street', 'district', 'city', 'region', 'country'] %}
+    {{ croct.path_of(columns, 'address', name) }} as {{ name }},
+    {%- endfor %}
     {{ croct.path_of(columns, 'address', 'postalCode') }} as postal_code,
     {{ croct.text_of(columns, 'avatar') }} as avatar,
     {{ croct.text_of(columns, 'company') }} as company,
