@@ -51,8 +51,6 @@ def test_load_and_build(sandbox: Sandbox, place: Warehouse, tmp_path: Path) -> N
         )  # fmt: skip
 
     target, dbt = TARGETS[place.engine], f"dbt-{place.engine}"
-    done = meltano("install", "tap-croct", target, dbt)
-    assert done.returncode == 0, done.stderr
     done = meltano("run", "tap-croct", target, f"{dbt}:build")
     assert done.returncode == 0, done.stdout + done.stderr
     wanted = Expected.of(sandbox.world).tables()["croct__daily"]
