@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import duckdb
@@ -24,10 +24,13 @@ from dev.postgres import Postgres, postgres
 from dev.running import clean_environment, run_tap, write
 from dev.sandbox import Sandbox, World
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 EVENTS = 1_000_000
 VISITS = 1000
 TURNS = 3
-KEYS = {"events": ("id", "sessionId", "userId"), "sessions": ("sessionId", "userId"), "users": ("userId",)}  # fmt: skip
+KEYS = ("id", "sessionid", "userid")
 
 
 def load(folder: Path, target: str, config: dict[str, Any]) -> int:
@@ -41,25 +44,31 @@ def load(folder: Path, target: str, config: dict[str, Any]) -> int:
     return events
 
 
-def multiply(stream: str, columns: list[str], text: str, json_type: str, numbers: str) -> str:
-    """Return the statement that copies a table's rows, each copy with keys of its own.
+def multiply(execute: Callable[[str], list[str]], events: int) -> None:
+    """Copy the rows of each table until there are enough events, each copy with keys of its own.
 
     Args:
-        stream: The table.
-        columns: Its columns.
-        text: The type of text.
-        json_type: The type of JSON.
-        numbers: What yields the number `i` of each copy.
+        execute: Runs a statement in the warehouse; returns the first column of what it finds.
+        events: How many there are.
     """
-    keys = {key.lower() for key in KEYS[stream]}
+    copies = -(-EVENTS // events) - 1
     order = "'(\"orderId\": ?\")', '\\1' || i || '-', 'g'"
-    values = [
-        f"\"{column}\" || '-' || i" if column.lower() in keys
-        else f"cast(regexp_replace(cast(payload as {text}), {order}) as {json_type})"
-        if column == "payload" else f'"{column}"'
-        for column in columns
-    ]  # fmt: skip
-    return f"insert into croct.{stream} select {', '.join(values)} from croct.{stream}, {numbers}"
+    for stream in STREAMS:
+        columns = execute(
+            "select column_name from information_schema.columns "
+            f"where table_schema = 'croct' and table_name = '{stream}'"
+        )
+        values = [
+            f"\"{column}\" || '-' || i" if column.lower() in KEYS
+            else f"cast(regexp_replace(cast(payload as varchar), {order}) as json)"
+            if column == "payload" else f'"{column}"'
+            for column in columns
+        ]  # fmt: skip
+        names = ", ".join(f'"{column}"' for column in columns)
+        execute(
+            f"insert into croct.{stream} ({names}) select {', '.join(values)} "
+            f"from croct.{stream}, generate_series(1, {copies}) as copies (i)"
+        )
 
 
 def build(
@@ -97,29 +106,15 @@ def in_duckdb(folder: Path) -> None:
     """Measure in a DuckDB file."""
     file = folder / "warehouse.duckdb"
     config = {"filepath": str(file), "default_target_schema": "croct"}
-    copies = -(-EVENTS // load(folder, "target-duckdb", config)) - 1
+    events = load(folder, "target-duckdb", config)
     with duckdb.connect(str(file)) as connection:
-        for stream in STREAMS:
-            found = connection.execute(f"select * from croct.{stream} limit 0").description or ()
-            names = [column[0] for column in found]
-            numbers = f"range(1, {copies + 1}) as copies (i)"
-            connection.execute(multiply(stream, names, "varchar", "json", numbers))
+        multiply(lambda sql: [row[0] for row in connection.execute(sql).fetchall()], events)
     build(folder, "duckdb", {"TARGET_DUCKDB_FILEPATH": str(file)})
 
 
 def in_postgres(folder: Path, server: Postgres) -> None:
     """Measure in a PostgreSQL server."""
-    copies = -(-EVENTS // load(folder, "target-postgres", server.target_config)) - 1
-    for stream in STREAMS:
-        names = [
-            row["column_name"]
-            for row in server.query(
-                "select column_name from information_schema.columns "
-                f"where table_schema = 'croct' and table_name = '{stream}'"
-            )
-        ]
-        numbers = f"generate_series(1, {copies}) as copies (i)"
-        server.execute(multiply(stream, names, "text", "jsonb", numbers))
+    multiply(server.execute, load(folder, "target-postgres", server.target_config))
     server.execute("vacuum analyze")
     url = urlsplit(server.uri)
     variables = {
