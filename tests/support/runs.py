@@ -77,8 +77,7 @@ class Pipeline:
             settings: Settings besides those that lead to the sandbox.
         """
         self.sandbox.requests.clear()
-        output = self._tap(self.sandbox.config(**settings), state=self.state)
-        assert output.code == code, output.stderr
+        output = self._tap(self.sandbox.config(**settings), state=self.state, code=code)
         self.state = output.state or self.state
         for stream in STREAMS:
             self.records[stream] += output.records(stream)

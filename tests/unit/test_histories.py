@@ -1,7 +1,5 @@
 """Over many runs nothing is lost, whatever changes between them, and in them."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given, seed, settings
 

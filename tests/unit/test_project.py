@@ -1,11 +1,11 @@
-"""The project's own configuration: workflows, templates, hooks, extras."""
+"""The project's own files: workflows, templates, hooks, the plugin definition, modules."""
 
-from __future__ import annotations
-
+import ast
 import re
 import sys
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -14,9 +14,8 @@ from click.testing import CliRunner
 
 from dev import demo
 from dev.environments import ROOT, environment
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tap_croct.tap import TapCroct
+from tests.support.documents import table
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -107,3 +106,59 @@ def test_the_image_gets_the_project_and_nothing_else() -> None:
     needed = [project["readme"], *project["license-files"], *packages, "pyproject.toml"]
     wanted = {f"!{name}" for name in (*needed, "meltano.yml", "orchestrate")}
     assert {line for line in kept if line.startswith("!")} == wanted
+
+
+# Settings: the plugin definition, the page and the tap agree
+
+KINDS = {
+    "string": {"string", "date_iso8601", "options"},
+    "integer": {"integer"},
+    "number": {"decimal"},
+    "boolean": {"boolean"},
+    "array": {"array"},
+    "object": {"object"},
+}
+
+
+def test_settings_are_the_same_everywhere() -> None:
+    (extractor,) = load(ROOT / "meltano.yml")["plugins"]["extractors"]
+    TapCroct.append_builtin_config(TapCroct.config_jsonschema)
+    schema = TapCroct.config_jsonschema
+    settings = {setting["name"]: setting for setting in extractor["settings"]}
+    rows = {
+        name: row
+        for row in table("docs/settings.md", "Settings")
+        for name in re.findall(r"`(\w+)`", row["setting"])
+    }
+    assert list(settings) == list(schema["properties"])
+    assert rows.keys() == schema["properties"].keys()
+    for number, (name, prop) in enumerate(schema["properties"].items()):
+        setting = settings[name]
+        types = prop["type"] if isinstance(prop["type"], list) else [prop["type"]]
+        (kind,) = [kind for kind in types if kind != "null"]
+        assert setting["kind"] in KINDS[kind], name
+        assert setting.get("value") == prop.get("default"), name
+        assert setting.get("sensitive", False) is prop.get("secret", False), name
+        assert setting["label"] == prop["title"], name
+        assert setting["description"] == prop["description"], name
+        if "enum" in prop:
+            assert [option["value"] for option in setting["options"]] == prop["enum"]
+        if number < list(settings).index("stream_maps"):  # the page has own words for the SDK's
+            assert rows[name][""] == prop["description"]
+            default = str(prop.get("default", rows[name]["default"])).replace("False", "false")
+            assert rows[name]["default"].strip("`") == default.strip("`")
+    assert extractor["settings_group_validation"] == [schema["required"]]
+    assert sorted(extractor["capabilities"]) == sorted(c.value for c in TapCroct.capabilities)
+
+
+# Modules
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tap_croct").rglob("*.py")), ids=lambda p: p.stem)
+def test_no_module_or_class_is_too_long(path: Path) -> None:
+    """They can be read at once."""
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 300 or path.name == "schemas.py"
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ClassDef) and node.end_lineno is not None:
+            assert node.end_lineno - node.lineno < 180, node.name

@@ -1,17 +1,12 @@
 """What compares warehouses with the source sees each kind of difference."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import pytest
 
 from dev.expected import Record, expected_records
 from dev.sandbox import World
 from dev.warehouse import row_differences
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 def stored(record: Record) -> Record:

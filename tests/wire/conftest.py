@@ -1,21 +1,17 @@
 """Fixtures of this group."""
 
-from __future__ import annotations
-
 import threading
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from dev.running import Output
+from dev.sandbox import Sandbox
 from tests.support.catalogs import selected_catalog
+from tests.support.fixtures import Json, Refused, Tap
 from tests.support.runs import Pipeline
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from dev.sandbox import Sandbox
-    from tests.support.fixtures import Json, Refused, Tap
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +34,20 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 @pytest.fixture
+def tap(tap: Tap) -> Tap:
+    """Run the tap, and see it end with an exit code, 0 by default, and explain what it says."""
+
+    def _tap(*args: Any, code: int | None = 0, **options: Any) -> Output:
+        output = tap(*args, **options)
+        assert code in {None, output.code}, output.stderr
+        if code and options.get("TAP_CROCT_LOGLEVEL") != "DEBUG":
+            assert "Traceback" not in output.stderr
+        return output
+
+    return _tap
+
+
+@pytest.fixture
 def catalog(tmp_path: Path) -> Json:
     """A catalog in which all streams are selected, to be changed."""
     return selected_catalog(tmp_path)
@@ -53,10 +63,8 @@ def refused(sandbox: Sandbox, tap: Tap) -> Refused:
     """Run the tap, see it stop before its first request, and return the log's last line."""
 
     def _refused(settings: Json | None = None, *args: str, **options: object) -> str:
-        output = tap(sandbox.config(**settings or {}), *args, **options)
-        assert output.code == 1, output.stderr
+        output = tap(sandbox.config(**settings or {}), *args, code=1, **options)
         assert output.stdout == ""
-        assert "Traceback" not in output.stderr
         assert sandbox.requests == []
         return output.last_line
 

@@ -1,20 +1,13 @@
 """What ends a run: the API's own errors, redirects, and answers that are none; and what to do about each."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING
 
 import pytest
 
-from dev.expected import STREAMS
-from dev.sandbox import Fault
+from dev.sandbox import Fault, Sandbox
 from dev.sandbox.api import PROBLEMS
+from tests.support.fixtures import Start, Tap
 from tests.support.runs import assert_all, serve
-
-if TYPE_CHECKING:
-    from dev.sandbox import Sandbox
-    from tests.support.fixtures import Start, Tap
 
 BILLING = "Settle it in the billing settings of the workspace"
 NO_ITEMS = "its `items` are not a list of objects"
@@ -64,12 +57,10 @@ def test_fatal_trouble_stops_the_run(
     fault = Fault(status=status, body=body, headers=headers, times=-1)
     fault.when = lambda request: request.stream == "sessions"
     sandbox.faults = [fault]
-    output = tap(sandbox.config())
-    assert output.code == 1
+    output = tap(sandbox.config(), code=1)
     assert output.last_line.split(" | ", 3)[-1].strip().startswith(f"sessions: {status}")
     assert says in output.last_line
     assert ("Please report" in output.last_line) is (status in {200, 204, 304, 409, 499})
-    assert "Traceback" not in output.stderr
     assert "; retry " not in output.stderr
     assert "\x1b" not in output.stderr
     assert len(sandbox.pages("sessions")) == 1
@@ -78,22 +69,17 @@ def test_fatal_trouble_stops_the_run(
 
 
 @pytest.mark.parametrize(("status", "advice"), [(401, "Check `api_key`"), (402, BILLING)])
-@pytest.mark.parametrize("body", [b"", b"<html>", b"{}"])
-def test_what_to_do_after_the_retries(
-    sandbox: Sandbox, tap: Tap, status: int, advice: str, body: bytes
-) -> None:
+def test_what_to_do_after_the_retries(sandbox: Sandbox, tap: Tap, status: int, advice: str) -> None:
     """A gateway may have answered, so it is tried again; the key may be wrong all the same."""
-    sandbox.faults = [Fault(status=status, body=body, times=2)]
-    output = tap(sandbox.config(max_retries=1))
-    assert output.code == 1
+    sandbox.faults = [Fault(status=status, body=b"{}", times=2)]
+    output = tap(sandbox.config(max_retries=1), code=1)
     assert f"{advice} (after 1 retry)" in output.last_line
-    assert tap(sandbox.config()).code == 0
+    tap(sandbox.config())
 
 
 @pytest.mark.parametrize("kind", PROBLEMS)
 def test_what_the_sandbox_can_answer(start: Start, tap: Tap, kind: str) -> None:
-    output = tap(start(problem=kind).config())
-    assert output.code == 1
+    output = tap(start(problem=kind).config(), code=1)
     assert f"events: {PROBLEMS[kind][0]} " in output.last_line
     assert f"/{kind})" in output.last_line
 
@@ -103,8 +89,7 @@ def test_a_redirect_is_not_followed(sandbox: Sandbox, start: Start, tap: Tap, st
     elsewhere = start(visits=1)
     location = f"{elsewhere.url}/events"
     sandbox.faults = [Fault(status=status, headers={"Location": location}, body=b"")]
-    output = tap(sandbox.config())
-    assert output.code == 1
+    output = tap(sandbox.config(), code=1)
     assert elsewhere.requests == []
     assert f"{status} " in output.last_line
     assert "Check `api_url`" in output.last_line
@@ -115,7 +100,6 @@ def test_a_redirect_is_not_followed(sandbox: Sandbox, start: Start, tap: Tap, st
 def test_an_encoding_that_cannot_be_decoded(sandbox: Sandbox, tap: Tap, encoding: str) -> None:
     sandbox.faults = [Fault(status=200, body=b"\x01", headers={"Content-Encoding": encoding})]
     output = tap(sandbox.config(), TAP_CROCT_LOGLEVEL="INFO")
-    assert output.code == 0
     assert encoding in "".join(line for line in output.warnings if "retry" in line)
 
 
@@ -132,18 +116,3 @@ def test_informational_answers(sandbox: Sandbox, tap: Tap) -> None:
         for n in (2, 4)
     ]
     assert_all(tap(sandbox.config(page_size=100)), sandbox)
-
-
-def test_one_connection_is_enough(sandbox: Sandbox, tap: Tap) -> None:
-    """A body that is read to its end leaves the connection to the next request."""
-    connections = []
-    accept = sandbox.server.get_request
-
-    def count() -> object:
-        connections.append(accept())
-        return connections[-1]
-
-    sandbox.server.get_request = count  # type: ignore[method-assign, assignment]
-    tap(sandbox.config(page_size=50))
-    assert len(sandbox.requests) > 10
-    assert len(connections) == len(STREAMS)  # each of them has a session

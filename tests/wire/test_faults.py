@@ -1,16 +1,16 @@
 """Transient trouble is retried; fatal trouble ends the run with a message that says what to do."""
 
-from __future__ import annotations
-
 import email.utils
 import gc
 import re
+import socket
 import ssl
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 import trustme
@@ -18,20 +18,13 @@ import trustme
 from dev.expected import expected_records
 from dev.processes import wait_until
 from dev.reliability import faults
-from dev.sandbox import Fault
+from dev.running import Output
+from dev.sandbox import Fault, Request, Sandbox
 from dev.sandbox.faults import RETRIABLE
 from tests.support.batches import batches, in_files
 from tests.support.between import Between
+from tests.support.fixtures import Start, Tap
 from tests.support.runs import Pipeline, assert_all, fail_from
-
-if TYPE_CHECKING:
-    import socket
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from dev.running import Output
-    from dev.sandbox import Request, Sandbox
-    from tests.support.fixtures import Start, Tap
 
 
 def second_page(request: Request) -> bool:
@@ -44,25 +37,13 @@ def retries(output: Output) -> list[str]:
 
 @pytest.mark.parametrize("fault", RETRIABLE.values(), ids=RETRIABLE.keys())
 def test_transient_trouble_is_retried(sandbox: Sandbox, tap: Tap, fault: Fault) -> None:
-    fault = replace(fault, when=second_page, seconds=fault.seconds * 0.6)
+    fault = replace(fault, when=second_page, seconds=fault.seconds / 5)
     sandbox.faults = [fault]
-    output = tap(sandbox.config(page_size=200, request_timeout=1.5, max_retries=3))
+    output = tap(sandbox.config(page_size=200, request_timeout=0.5, max_retries=3))
     assert_all(output, sandbox)
     assert fault.seen == 1
     (line,) = retries(output)
     assert re.search(r"events: .+; retry 1 of 3 in \d\.\d s", line)
-    assert "Traceback" not in output.stderr
-
-
-def test_a_body_cut_short_is_no_shorter_page(sandbox: Sandbox, tap: Tap) -> None:
-    """Each page of a stream is cut once; every record still arrives."""
-    sandbox.faults = [
-        Fault("truncate", when=lambda request, n=n: len(sandbox.pages("users")) == n)  # type: ignore[misc]
-        for n in (1, 3, 5)
-    ]
-    output = tap(sandbox.config(page_size=10))
-    assert [fault.seen for fault in sandbox.faults] == [1, 1, 1]
-    assert_all(output, sandbox)
 
 
 @pytest.mark.slow
@@ -76,12 +57,11 @@ def test_an_export_through_many_faults() -> None:
 @pytest.mark.parametrize("kind", ["reset", "truncate", "hang", "status"])
 def test_no_thread_is_left_of_a_failed_request(sandbox: Sandbox, tap: Tap, kind: str) -> None:
     """The tap's own, and those of the sandbox: it has one for each open connection."""
-    fault = Fault(kind, seconds=1, status=503, times=-1)
+    fault = Fault(kind, seconds=0.4, status=503, times=-1)
     fault.when = lambda request: len(sandbox.requests) % 2 == 0 and fault.seen < 3
     sandbox.faults = [fault]
     before = threading.active_count()
-    output = tap(sandbox.config(page_size=100, request_timeout=0.5))
-    assert output.code == 0, output.stderr
+    tap(sandbox.config(page_size=100, request_timeout=0.2))
     assert fault.seen == 3
     gc.collect()  # failed requests keep their pool of connections until then, in urllib3
     wait_until("all threads have ended", lambda: threading.active_count() <= before, 20)
@@ -92,8 +72,7 @@ def test_no_thread_is_left_of_a_failed_request(sandbox: Sandbox, tap: Tap, kind:
 
 def test_pauses_grow_up_to_a_minute(sandbox: Sandbox, tap: Tap, pauses: list[float]) -> None:
     sandbox.faults = [Fault(status=503, times=-1)]
-    output = tap(sandbox.config(max_retries=12))
-    assert output.code == 1
+    output = tap(sandbox.config(max_retries=12), code=1)
     assert len(retries(output)) == len(pauses) == 12
     for number, pause in enumerate(pauses):
         full = min(2.0**number, 60.0)
@@ -106,8 +85,7 @@ def test_a_connection_that_is_closed_when_it_is_used_again(
 ) -> None:
     """The first retry does not wait, the second one does."""
     sandbox.faults = [Fault("reset", times=2, when=second_page)]
-    output = tap(sandbox.config(page_size=200))
-    assert output.code == 0, output.stderr
+    tap(sandbox.config(page_size=200))
     assert pauses[0] == 0
     assert pauses[1] >= 0.5
 
@@ -134,7 +112,6 @@ def test_retry_after(start: Start, tap: Tap, pauses: list[float], status: int, a
     sandbox = start(visits=1)
     sandbox.faults = [Fault(status=status, headers=headers)]
     output = tap(sandbox.config())
-    assert output.code == 0
     (pause,) = pauses
     shortest, longest = RETRY_AFTER[after]
     assert shortest <= pause <= longest
@@ -152,8 +129,7 @@ def test_retry_after(start: Start, tap: Tap, pauses: list[float], status: int, a
 def test_more_than_ten_minutes_is_too_long(sandbox: Sandbox, tap: Tap, after: str) -> None:
     headers = {"Retry-After": after, "Date": "Mon, 23 Nov 2026 10:00:00 GMT"}
     sandbox.faults = [Fault(status=429, headers=headers)]
-    output = tap(sandbox.config())
-    assert output.code == 1
+    output = tap(sandbox.config(), code=1)
     assert len(sandbox.requests) == 1
     assert re.search(r"events: 429 .*asks to wait [\d,]+ s, more than 600 s", output.last_line)
 
@@ -165,7 +141,7 @@ def test_an_answer_without_a_possible_date(
     """Then the tap's own clock counts."""
     after = email.utils.formatdate(time.time() + 100, usegmt=True)
     sandbox.faults = [Fault(status=429, headers={"Retry-After": after, "Date": date})]
-    assert tap(sandbox.config(max_records=1)).code == 0
+    tap(sandbox.config(max_records=1))
     assert 60 < pauses[0] <= 100
 
 
@@ -178,7 +154,6 @@ def test_retries_run_out(pipeline: Pipeline, limit: int) -> None:
     assert fault.seen == limit + 1
     assert "events: 503 Service Unavailable, Fault: Injected." in output.last_line
     assert ("(after 2 retries)" in output.last_line) == bool(limit)
-    assert "Traceback" not in output.stderr
     assert output.counts()["events"] == 50
     again = pipeline.run(code=1, max_retries=0)  # it resumes with the failing page
     assert again.counts()["events"] == 0
@@ -190,8 +165,8 @@ def test_everything_before_the_failing_page_is_out(
 ) -> None:
     settings = batches(tmp_path) if files else {}
     fail_from(sandbox, 4, 401)
-    output = tap(sandbox.config(page_size=50, **settings))
-    assert output.code == 1
+    output = tap(sandbox.config(page_size=50, **settings), code=1)
+    assert "Asking again" not in output.stderr  # as after a rejected cursor
     records = in_files(output, "events") if files else output.records("events")
     assert records == expected_records(sandbox.world, "events")[:150]
     sandbox.faults.clear()

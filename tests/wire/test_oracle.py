@@ -4,24 +4,18 @@ A tap that leaves all of that to the SDK (`tests.support.oracle`) gets the same 
 settings as the tap, and gives the same schemas and records, value for value.
 """
 
-from __future__ import annotations
-
 import itertools
 import re
 from collections import Counter
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, seed, settings
 
-from dev.sandbox import Fault
+from dev.sandbox import Fault, Sandbox
+from dev.sandbox.api import Request
 from tests.support.drawing import Case, cases
+from tests.support.fixtures import Tap
 from tests.support.oracle import Outcome, differences, reference_outcome
-
-if TYPE_CHECKING:
-    from dev.sandbox import Sandbox
-    from dev.sandbox.api import Request
-    from tests.support.fixtures import Tap
 
 _CURSOR = re.compile(rb'("nextCursor": ?")')
 PARTS = 4

@@ -1,26 +1,21 @@
 """Stream maps, flattening and batch files: the values that come out."""
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlparse
 
 import pytest
 
 from dev.expected import KEYS, STREAMS, expected_records, flatten
-from dev.sandbox import Fault
+from dev.sandbox import Fault, Sandbox
 from tests.support.batches import batches, in_files
 from tests.support.catalogs import entry_of, select, select_only
+from tests.support.fixtures import Json, Refused, Tap
 from tests.support.runs import Pipeline, ids
-
-if TYPE_CHECKING:
-    from dev.sandbox import Sandbox
-    from tests.support.fixtures import Json, Refused, Tap
 
 # Stream maps: what a privacy officer asks for first, and more
 
@@ -37,7 +32,6 @@ MAPS = {
 
 def test_mapped_values(sandbox: Sandbox, tap: Tap) -> None:
     output = tap(sandbox.config(stream_maps=MAPS))
-    assert output.code == 0, output.stderr
     wanted = expected_records(sandbox.world, "users")
     for user in wanted:
         if user["email"]:
@@ -56,18 +50,13 @@ def test_mapped_values(sandbox: Sandbox, tap: Tap) -> None:
 
 def test_invented_values(sandbox: Sandbox, tap: Tap) -> None:
     """With the extra `faker`."""
-    config = sandbox.config(
-        stream_maps={"users": {"email": "fake.email() if email else None"}},
-        faker_config={"seed": 7, "locale": "en_US"},
-    )
+    maps = {"users": {"email": "fake.email() if email else None"}}
+    config = sandbox.config(stream_maps=maps, faker_config={"seed": 7, "locale": "en_US"})
     real = [user["email"] for user in sandbox.world.items("users")]
     first, again = ([user["email"] for user in tap(config).records("users")] for _ in range(2))
     assert first == again
     assert [email is None for email in first] == [email is None for email in real]
-    invented = {email for email in first if email}
-    assert len(invented) > 1
-    assert all("@" in email for email in invented)
-    assert not invented & set(real)
+    assert {*first} & {*real} <= {None}
 
 
 @pytest.mark.parametrize("drop", [None, "sha256(email) if email else None"])
@@ -76,7 +65,6 @@ def test_a_property_that_the_catalog_leaves_out_does_not_slip_past_a_map(
 ) -> None:
     del entry_of(catalog, "users")["schema"]["properties"]["email"]
     output = tap(sandbox.config(stream_maps={"users": {"email": drop}}), catalog=catalog)
-    assert output.code == 0, output.stderr
     assert output.records("users")
     assert "@mail.example" not in json.dumps(output.records("users"))
 
@@ -88,7 +76,6 @@ def test_a_map_of_a_stream_that_is_not_selected(
     select_only(catalog, "events")
     maps = {name: {"externalUserId": None, "added": "'x'"}}
     output = tap(sandbox.config(stream_maps=maps), catalog=catalog)
-    assert output.code == 0, output.stderr
     assert {message["stream"] for message in output.of("SCHEMA")} == {"events"}
     assert output.counts()["events"] == len(sandbox.world.items("events"))
 
@@ -142,10 +129,8 @@ def test_names_of_columns_that_clash(sandbox: Sandbox, tap: Tap, catalog: Json) 
         flattening_enabled=True, flattening_max_depth=3, flattening_max_key_length=25
     )
     output = tap(config, catalog=catalog)
-    assert output.code == 0, output.stderr
     assert output.counts()["users"] == len(sandbox.world.items("users"))
-    output = tap(config)
-    assert output.code == 1
+    output = tap(config, code=1)
     assert "`flattening_max_key_length` cuts the names of two columns" in output.last_line
 
 
@@ -154,18 +139,6 @@ def test_names_of_columns_that_clash(sandbox: Sandbox, tap: Tap, catalog: Json) 
 
 def in_batches(sandbox: Sandbox, folder: Path, **settings: Any) -> Json:
     return sandbox.config(**batches(folder / "files", batch_size=70), page_size=30, **settings)
-
-
-def test_values_in_files(sandbox: Sandbox, tap: Tap, tmp_path: Path) -> None:
-    output = tap(in_batches(sandbox, tmp_path))
-    assert output.code == 0, output.stderr
-    assert output.of("RECORD") == []
-    for stream in STREAMS:
-        assert in_files(output, stream) == expected_records(sandbox.world, stream)
-    assert output.state == tap(sandbox.config()).state
-    files = [Path(urlparse(url).path) for m in output.of("BATCH") for url in m["manifest"]]
-    assert sorted(files) == sorted((tmp_path / "files").iterdir())
-    assert all(file.name.startswith("croct-") for file in files)
 
 
 @pytest.mark.parametrize(
@@ -208,10 +181,11 @@ def test_several_maps_of_a_stream_and_a_selection(
         "users": {"email": "md5(email) if email else None"},
     }
     output = tap(in_batches(sandbox, tmp_path, stream_maps=maps), catalog=catalog)
-    assert output.code == 0, output.stderr
     users = [user["userId"] for user in sandbox.world.items("users")]
     assert in_files(output, "ids") == [{"userId": user} for user in users]
+    assert output.of("RECORD") == []
     lines = tap(sandbox.config(stream_maps=maps), catalog=catalog)
+    assert output.state == lines.state
     for stream in (*maps, *STREAMS):
         assert in_files(output, stream) == lines.records(stream)
     assert all("cart" not in event["payload"] for event in in_files(output, "events"))
@@ -230,8 +204,7 @@ def test_a_file_that_cannot_be_written(sandbox: Sandbox, tap: Tap, tmp_path: Pat
         return False
 
     sandbox.faults = [Fault(when=take_away)]
-    first = tap(in_batches(sandbox, tmp_path))
-    assert first.code == 1
+    first = tap(in_batches(sandbox, tmp_path), code=1)
     assert "events: the batch file cannot be written: " in first.last_line
     folder.unlink()
     moved.rename(folder)

@@ -1,23 +1,17 @@
 """The bookmark remembers what it was made with; a changed configuration loses nothing."""
 
-from __future__ import annotations
-
 import itertools
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from dev.expected import STREAMS, moment
-from dev.sandbox import Fault, Sandbox, Switches, World
+from dev.sandbox import Fault, Request, Sandbox, Switches, World
 from dev.sandbox.world import BEGINNING, DAY
+from tests.support.fixtures import Json, Tap
 from tests.support.runs import ANEW, Pipeline, assert_all, fail_from
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from dev.sandbox import Request
-    from tests.support.fixtures import Json, Tap
 
 SMALL = ["pageOpened"]
 LARGE = ["pageOpened", "tabOpened"]

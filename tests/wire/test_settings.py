@@ -1,25 +1,18 @@
 """Settings as people give them, and as people break them."""
 
-from __future__ import annotations
-
 import json
 import os
-import subprocess
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dev.environments import ROOT
-from dev.running import TAP, clean_environment
+from dev.running import Output
+from dev.sandbox import Sandbox
+from tests.support.fixtures import Tap
 from tests.support.in_process import run_tap_in_process
 from tests.support.runs import says
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from dev.running import Output
-    from dev.sandbox import Sandbox
-    from tests.support.fixtures import Tap
 
 KEY = "secret-key-5d41402abc"
 BATCHES = {"encoding": {"format": "jsonl"}, "storage": {"root": "file:///dev/null/files"}}
@@ -43,6 +36,8 @@ WRONG_VALUES: list[tuple[str, str, list[Any]]] = [
     ("start_date", DATE, ["0001-01-01T00:00:00+10:00"]),
     ("end_date", DATE, ["soon"]),
     ("event_types", "must be a list of event types", ["pageOpened", [5]]),
+    ("event_types", '"pageOpend" is not an event type; did you mean "pageO', [["pageOpend"]]),
+    ("event_types", '"xyz" is not an event type', [["tabOpened", "xyz"]]),
     ("page_size", "must be an integer from 1 to 1000", [0, 1001, 1.5, "100", True]),
     ("max_records", f"{COUNT} 1", [0, "all"]),
     ("lookback_hours", f"{COUNT} 0", [-1, 1.5]),
@@ -52,6 +47,10 @@ WRONG_VALUES: list[tuple[str, str, list[Any]]] = [
     ("max_retries", f"{COUNT} 0", [-1, "many"]),
     ("user_agent", HEADER, ["", "a\nb"]),
     ("stream_maps", "must be a JSON object", ["users"]),
+    ("stream_maps", '__else__: must be "__NULL__"', [{"__else__": "yes"}]),
+    ("stream_maps", "a: __source__: must be a string", [{"a": {"__source__": 5}}]),
+    ("stream_maps", "sessions: must be an object of", [{"sessions": ["email"]}]),
+    ("stream_maps", 'users: __else__: must be "__NULL__"', [{"users": {"__else__": 1}}]),
     ("flattening_enabled", "must be true or false", ["perhaps"]),
     ("flattening_max_depth", "must be an integer", ["deep"]),
     ("batch_config.batch_size", f"{COUNT} 1", [-1, 0, 2.5, "5", True]),
@@ -65,29 +64,6 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
     (
         {"start_date": "2026-01-01T01:00:00+01:00", "end_date": "2026-01-01"},
         ["end_date: must lie after start_date"],
-    ),
-    (
-        {"event_types": ["pageOpend", "tabOpened", "xyz"]},
-        [
-            'event_types: "pageOpend" is not an event type; did you mean "pageOpened"',
-            'event_types: "xyz" is not an event type',
-        ],
-    ),
-    (
-        {
-            "stream_maps": {
-                "__else__": "yes",
-                "a": {"__source__": 5},
-                "sessions": ["email"],
-                "users": {"__else__": 1},
-            }
-        },
-        [
-            'stream_maps: __else__: must be "__NULL__"',
-            "stream_maps: a: __source__: must be a string",
-            "stream_maps: sessions: must be an object of",
-            'stream_maps: users: __else__: must be "__NULL__"',
-        ],
     ),
     (
         {"batch_config": {"encoding": {"format": "csv"}, "storage": {"prefix": "x"}}},
@@ -119,9 +95,7 @@ def assert_mistakes(output: Output, lines: list[str]) -> None:
     assert output.last_line == errors[-1]
     for line, beginning in zip(says(errors), lines, strict=True):
         assert line.startswith(beginning)
-    assert output.code == 1
     assert output.stdout == ""
-    assert "Traceback" not in output.stderr
     assert KEY not in output.stderr
 
 
@@ -132,7 +106,7 @@ def test_a_wrong_value_stops_the_run(
     for value in values:
         whole, _, part = name.partition(".")
         given = {whole: {**BATCHES, part: value} if part else value}
-        output = tap({**sandbox.config(api_key=KEY), **given})
+        output = tap({**sandbox.config(api_key=KEY), **given}, code=1)
         assert_mistakes(output, [f"{name}: {problem}"])
     assert sandbox.requests == []
 
@@ -141,8 +115,7 @@ def test_a_wrong_value_stops_the_run(
 def test_every_mistake_has_its_line(
     sandbox: Sandbox, tap: Tap, settings: dict[str, Any], lines: list[str]
 ) -> None:
-    for options in ([], ["--test"]):
-        assert_mistakes(tap({**sandbox.config(api_key=KEY), **settings}, *options), lines)
+    assert_mistakes(tap({**sandbox.config(api_key=KEY), **settings}, code=1), lines)
     assert sandbox.requests == []
 
 
@@ -151,7 +124,6 @@ def test_whole_numbers_with_a_fraction_of_zero_are_integers(sandbox: Sandbox, ta
     time = {"replication_key": "timestamp", "replication_key_value": "2026-01-02T12:00:00Z"}
     config = sandbox.config(lookback_hours=6.0, page_size=7.0, max_records=10.0, max_retries=0.0)
     output = tap(config, state={"bookmarks": {"events": time}})
-    assert output.code == 0, output.stderr
     request = sandbox.pages("events")[-1]
     assert request.param("pageSize") == "7"
     assert request.param("start") == "1767333600000"  # 06:00
@@ -160,7 +132,6 @@ def test_whole_numbers_with_a_fraction_of_zero_are_integers(sandbox: Sandbox, ta
 
 def test_what_gets_a_warning(sandbox: Sandbox, tap: Tap) -> None:
     output = tap(sandbox.config(zzz=1, start="2026-01-01", start_date="2990-01-01"))
-    assert output.code == 0
     unknown, other, future = says(output.warnings)
     assert unknown == 'start: is not a setting, and is ignored; did you mean "start_date"?'
     assert other == "zzz: is not a setting, and is ignored"
@@ -172,13 +143,11 @@ def test_what_gets_a_warning(sandbox: Sandbox, tap: Tap) -> None:
     [
         (None, "broken.json cannot be read: No such file or directory\n"),
         ("", "is empty"),
-        ("{", "is not valid JSON: "),
         (f"{{'api_key': '{KEY}'}}", "is not valid JSON: "),
         ("[" * 100_000, "is not valid JSON: "),
         ('{"api_key": "x", "request_timeout": NaN}', "is not valid JSON: it has NaN"),
         ('{"stream_maps": {"users": {}, "users": {}}}', 'it has "users" twice in one object'),
         (f'["{KEY}"]', "must be a JSON object"),
-        (f'"{KEY}"', "must be a JSON object"),
     ],
     ids=lambda value: str(value)[:20],
 )
@@ -187,26 +156,19 @@ def test_a_broken_configuration_file(
 ) -> None:
     if content is not None:
         (tmp_path / "broken.json").write_text(content)
-    output = tap(None, "--config", "broken.json", TAP_CROCT_LOGLEVEL="DEBUG")
-    assert output.code == 2
+    output = tap(None, "--config", "broken.json", TAP_CROCT_LOGLEVEL="DEBUG", code=2)
     assert "Invalid value for '--config'" in output.stderr
     assert problem in output.stderr
-    assert "Traceback" not in output.stderr
     assert KEY not in output.stderr
 
 
-def test_a_pipe(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_pipe(sandbox: Sandbox, tap: Tap) -> None:
     """As from a secrets manager: `--config <(…)`, which can be read once."""
     read, write = os.pipe()
-    with os.fdopen(write, "w") as end:
+    with os.fdopen(read), os.fdopen(write, "w") as end:
         end.write(json.dumps(sandbox.config(page_size=7)))
-    command = [*TAP, "--config", f"/dev/fd/{read}"]
-    environment = clean_environment(PYTHONPATH=str(ROOT))
-    done = subprocess.run(
-        command, capture_output=True, check=False, pass_fds=[read], env=environment, cwd=tmp_path
-    )
-    os.close(read)
-    assert done.returncode == 0, done.stderr
+        end.close()
+        tap(None, "--config", f"/dev/fd/{read}")
     assert sandbox.requests[0].param("pageSize") == "7"
 
 
@@ -219,7 +181,6 @@ def test_files_and_the_environment_together(sandbox: Sandbox, tap: Tap, tmp_path
         "--config=more.json",
         TAP_CROCT_MAX_RECORDS="20",
     )
-    assert output.code == 0, output.stderr
     assert sandbox.requests[0].param("pageSize") == "8"
     assert output.counts()["events"] == 24
 
@@ -234,29 +195,21 @@ class TestEnvironment:
             TAP_CROCT_API_KEY=sandbox.switches.api_key,
             TAP_CROCT_API_URL=sandbox.url,
             TAP_CROCT_PAGE_SIZE="7",
-            TAP_CROCT_MAX_RECORDS="10",
             TAP_CROCT_REQUEST_TIMEOUT="2.5",
-            TAP_CROCT_EVENT_TYPES='["pageOpened", "tabOpened"]',
+            TAP_CROCT_EVENT_TYPES="pageOpened, tabOpened",
             TAP_CROCT_START_DATE="2026-01-01",
-            TAP_CROCT_TIME_UNIT="milliseconds",
             TAP_CROCT_FLATTENING_ENABLED="True",
             TAP_CROCT_FLATTENING_MAX_DEPTH="1",
             TAP_CROCT_STREAM_MAPS='{"users": {"email": "__NULL__"}}',
             TAP_CROCT_END_DATE="",
         )
-        assert output.code == 0, output.stderr
-        request = sandbox.requests[0]
+        request = sandbox.pages("events")[-1]
         assert request.param("pageSize") == "7"
         assert request.params["events"] == ["pageOpened", "tabOpened"]
         assert request.param("start") == "1767225600000"
         assert request.param("end") is None
-        assert output.counts()["events"] == 14
         assert "payload__@type" in output.records("events")[0]
         assert "email" not in output.records("users")[0]
-
-    def test_a_list_with_commas(self, sandbox: Sandbox, tap: Tap) -> None:
-        tap(sandbox.config(), "--config=ENV", TAP_CROCT_EVENT_TYPES="pageOpened, tabOpened")
-        assert sandbox.requests[0].params["events"] == ["pageOpened", "tabOpened"]
 
     def test_mistakes(self, sandbox: Sandbox, tap: Tap) -> None:
         wrong = {
@@ -269,10 +222,11 @@ class TestEnvironment:
             "STREAM_MAPS": ('{"users": {}, "users": {}}', "stream_maps: must be a JSON object"),
         }
         values = {f"TAP_CROCT_{name}": value for name, (value, _) in wrong.items()}
-        output = tap(sandbox.config(), "--config=ENV", **values)
+        output = tap(sandbox.config(), "--config=ENV", code=1, **values)
         assert_mistakes(output, [line for _, line in wrong.values()])
-        assert_mistakes(tap(None, "--config=ENV", TAP_CROCT_API_KEY=""), ["api_key: is required"])
-        output = tap(sandbox.config(), "--config=ENV", TAP_CROCT_PAGESIZE="5")
+        output = tap(None, "--config=ENV", code=1, TAP_CROCT_API_KEY="")
+        assert_mistakes(output, ["api_key: is required"])
+        output = tap(sandbox.config(), "--config=ENV", code=1, TAP_CROCT_PAGESIZE="5")
         hint = 'is not a setting; did you mean "TAP_CROCT_PAGE_SIZE"'
         assert_mistakes(output, [f"TAP_CROCT_PAGESIZE: {hint}"])
         assert sandbox.requests == []
@@ -281,6 +235,7 @@ class TestEnvironment:
         output = tap(
             sandbox.config(),
             "--config=ENV",
+            TAP_CROCT_EVENT_TYPES='["pageOpened"]',
             TAP_CROCT_ZZZ="5",
             TAP_CROCT__SELECT="*.*",
             TAP_CROCT_STREAM_MAP_CONFIG='{"salt": "x"}',  # Meltano has this and its part
@@ -288,7 +243,7 @@ class TestEnvironment:
             TAP_CROCT_STREAM_MAPS_USERS_EMAIL="__NULL__",
             TAP_CROCT_LOGLEVEL="INFO",
         )
-        assert output.code == 0
+        assert sandbox.requests[0].params["events"] == ["pageOpened"]
         part, other = output.warnings
         assert "TAP_CROCT_STREAM_MAPS_USERS_EMAIL: is not a setting, and is ignored" in part
         assert other.endswith("TAP_CROCT_ZZZ: is not a setting, and is ignored")
@@ -300,7 +255,6 @@ class TestEnvironment:
         (tmp_path / ".env").write_bytes(b"\xef\xbb\xbf" + text.encode())
         given = {"API_URL": f" {sandbox.url}\n", "PAGE_SIZE": "11", "MAX_RECORDS": ""}
         output = tap(None, "--config=ENV", **{f"TAP_CROCT_{n}": v for n, v in given.items()})
-        assert output.code == 0, output.stderr
         assert output.warnings == []
         assert sandbox.requests[0].param("pageSize") == "11"  # the environment wins
         assert output.counts()["events"] == 11  # unless a variable is empty
@@ -315,26 +269,20 @@ class TestEnvironment:
         assert "the connection to localhost:9 failed" in output.last_line
         assert sandbox.requests == []
 
-    def test_a_dotenv_file_that_is_not_text(self, tap: Tap, tmp_path: Path) -> None:
-        (tmp_path / ".env").write_bytes(b"TAP_CROCT_API_KEY=\xff\xfe\n")
-        output = tap(None, "--config=ENV")
-        assert output.code == 1
-        assert "`.env` in it, cannot be read" in output.last_line
-        assert "Traceback" not in output.stderr
-
     def test_the_key_is_there_but_not_asked_for(self, tap: Tap, tmp_path: Path) -> None:
         hint = "read with `--config FILE`, and from the environment with `--config=ENV`"
-        assert tap({"page_size": 5}, TAP_CROCT_API_KEY=KEY).last_line.endswith(hint)
+        assert tap({}, code=1, TAP_CROCT_API_KEY=KEY).last_line.endswith(hint)
         (tmp_path / ".env").write_text(f"TAP_CROCT_API_KEY={KEY}\n")
-        output = tap({"page_size": 5})
+        output = tap({}, code=1)
         assert output.last_line.endswith(hint)
         assert_mistakes(output, ["api_key: is required"])
-        (tmp_path / ".env").write_bytes(b"\xff")
-        assert "api_key: is required" in tap({}).last_line
+        (tmp_path / ".env").write_bytes(b"TAP_CROCT_API_KEY=\xff\xfe\n")
+        assert "api_key: is required" in tap({}, code=1).last_line
+        assert "`.env` in it, cannot be read" in tap(None, "--config=ENV", code=1).last_line
 
     def test_not_asked_for(self, sandbox: Sandbox, tap: Tap, tmp_path: Path) -> None:
         (tmp_path / ".env").write_text("TAP_CROCT_PAGE_SIZE=0\n")
-        assert tap(sandbox.config(), TAP_CROCT_PAGE_SIZE="0").code == 0
+        tap(sandbox.config(), TAP_CROCT_PAGE_SIZE="0")
 
 
 def test_the_sample_is_valid_as_it_stands(sandbox: Sandbox, tap: Tap) -> None:
@@ -342,5 +290,4 @@ def test_the_sample_is_valid_as_it_stands(sandbox: Sandbox, tap: Tap) -> None:
     assert sample.keys() >= {"api_key", "start_date"}
     sandbox.switches.api_key = sample["api_key"]
     output = tap({**sample, "api_url": sandbox.url})
-    assert output.code == 0
     assert output.warnings == []

@@ -1,24 +1,15 @@
 """The time of the bookmark, what happens without a cursor, and the unit of the window."""
 
-from __future__ import annotations
-
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from dev.expected import ORDERS, STREAMS, expected_records, moment
-from dev.sandbox import Fault
+from dev.sandbox import Fault, Request, Sandbox
 from dev.sandbox.world import BEGINNING, DAY
-from tap_croct.errors import ApiError
-from tap_croct.times import find_time_unit
+from tests.support.fixtures import Json, Start, Tap
 from tests.support.runs import Pipeline, assert_all
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from dev.sandbox import Request, Sandbox
-    from tests.support.fixtures import Json, Start, Tap
 
 HOUR = 3_600_000
 SECONDS_OR_NOT = ["milliseconds", "seconds"]
@@ -31,6 +22,12 @@ def event(sandbox: Sandbox, name: str, ms: int) -> dict[str, Any]:
 def reject_all_cursors(sandbox: Sandbox) -> None:
     of_events = lambda r: r.stream == "events" and r.param("cursor") is not None  # noqa: E731
     sandbox.faults = [Fault(status=410, times=2, when=of_events)]
+
+
+def reject_the_question(sandbox: Sandbox, times: int) -> None:
+    sandbox.faults = [
+        Fault(status=400, times=times, when=lambda r: r.param("start") == "1420070400000")
+    ]
 
 
 class TestAWrongClock:
@@ -91,19 +88,6 @@ class TestWithoutACursor:
             sandbox.world.visits(4 if run else 1)
         assert pipeline.bookmark()["cursor"]
         assert pipeline.bookmark("users") == {}
-
-    def test_the_last_cursor_is_kept(self, start: Start, tap: Tap, end: str) -> None:
-        sandbox = start(end=end)
-        pipeline = Pipeline(tap, sandbox)
-        state = pipeline.run(page_size=300).state
-        cursor = sandbox.pages("events")[-1].param("cursor")
-        assert cursor
-        assert pipeline.bookmark()["cursor"] == cursor
-        again = pipeline.run(page_size=300)
-        assert [r.param("cursor") for r in sandbox.pages("events")] == [cursor]
-        events = expected_records(sandbox.world, "events")
-        assert again.records("events") == events[-(len(events) % 300) :]
-        assert again.state == state
 
     def test_by_time(self, start: Start, tap: Tap, end: str) -> None:
         """The time of a state of 0.1.0 stays where it is, as long as there is no cursor."""
@@ -177,9 +161,7 @@ class TestUnit:
         Taken for an answer, it could make the unit a wrong one, and the export empty.
         """
         sandbox = start(time_unit=unit)
-        sandbox.faults = [
-            Fault(status=400, times=times, when=lambda r: r.param("start") == "1420070400000")
-        ]
+        reject_the_question(sandbox, times)
         output = tap(sandbox.config(start_date="2026-01-01", end_date="2026-03-01"))
         assert_all(output, sandbox)
 
@@ -203,65 +185,33 @@ class TestUnit:
         pipeline.assert_complete()
         assert len(pipeline.records["events"]) > 10
 
-    def test_nothing_to_export_under_either_reading(self, start: Start, tap: Tap) -> None:
-        output = tap(start(visits=0).config(start_date="2026-01-01"))
-        assert output.code == 0
+    @pytest.mark.parametrize("times", [0, -1])
+    def test_nothing_to_export_under_either_reading(
+        self, start: Start, tap: Tap, times: int
+    ) -> None:
+        """Also where the API rejects a time so early."""
+        sandbox = start(visits=0)
+        if times:
+            reject_the_question(sandbox, times)
+        output = tap(sandbox.config(start_date="2026-01-01"))
         assert output.stderr.count("nothing to export yet") == 3
         assert output.state["bookmarks"] == {stream: {} for stream in STREAMS}
 
-    @pytest.mark.parametrize("bounds", [{"end_date": "2026-03-01"}, {"start_date": "2026-01-01"}])
-    @pytest.mark.parametrize("right", SECONDS_OR_NOT)
-    def test_a_wrong_one_that_is_corrected(
-        self, start: Start, tap: Tap, right: str, bounds: Json
-    ) -> None:
-        (wrong,) = {*SECONDS_OR_NOT} - {right}
-        pipeline = Pipeline(tap, start(time_unit=right))
-        pipeline.run(time_unit=wrong, **bounds)
-        pipeline.run(time_unit=right, **bounds)
-        pipeline.assert_complete()
-        assert len(pipeline.records["events"]) == len(pipeline.sandbox.world.items("events"))
-
     @pytest.mark.parametrize("bounds", [{"end_date": "2026-12-31"}, {"start_date": "2020-01-01"}])
     @pytest.mark.parametrize("right", SECONDS_OR_NOT)
-    @pytest.mark.parametrize("rejected", [False, True])
-    def test_a_wrong_one_after_a_right_run(
-        self, start: Start, tap: Tap, right: str, bounds: Json, *, rejected: bool
+    @pytest.mark.parametrize("before", ["nothing", "a run", "a run, and a rejection"])
+    def test_a_wrong_one_that_is_corrected(
+        self, start: Start, tap: Tap, right: str, bounds: Json, before: str
     ) -> None:
         """Neither a cursor nor records of before show that it is right."""
         (wrong,) = {*SECONDS_OR_NOT} - {right}
         pipeline = Pipeline(tap, start(time_unit=right))
-        pipeline.run(page_size=50, max_records=50)
-        if rejected:
+        if before != "nothing":
+            pipeline.run(page_size=50, max_records=50)
+        if before == "a run, and a rejection":
             reject_all_cursors(pipeline.sandbox)
         pipeline.run(time_unit=wrong, **bounds)
         pipeline.sandbox.faults = []
-        pipeline.run(**bounds)
+        pipeline.run(time_unit=right if before == "nothing" else "auto", **bounds)
         pipeline.assert_complete()
-
-
-@pytest.mark.parametrize(
-    ("since_2015", "until_2100", "anything", "unit"),
-    [
-        (True, None, True, "milliseconds"),
-        (False, True, True, "seconds"),
-        (None, True, True, "seconds"),  # too many empty pages
-        (False, False, True, None),
-        (None, None, True, None),
-        ("rejected", True, True, "seconds"),
-        ("rejected", False, True, "milliseconds"),
-        ("rejected", None, True, None),
-        ("rejected", True, False, None),
-    ],
-)
-def test_what_shows_the_unit(
-    *, since_2015: bool | str | None, until_2100: bool | None, anything: bool, unit: str | None
-) -> None:
-    def any_in(window: Mapping[str, int]) -> bool | None:
-        if window == {"start": 1_420_070_400_000}:
-            if since_2015 == "rejected":
-                message = "a time so late"
-                raise ApiError(message, 400)
-            return bool(since_2015) if since_2015 is not None else None
-        return until_2100 if window == {"end": 4_102_444_800} else anything
-
-    assert find_time_unit(any_in) == unit
+        assert pipeline.records["events"]

@@ -1,27 +1,21 @@
 """Trouble with an encrypted connection is retried; a certificate that does not verify is fatal."""
 
-from __future__ import annotations
-
 import datetime as dt
 import socket
 import ssl
 import struct
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import trustme
 
+from dev.sandbox import Sandbox
 from tests.support.between import Between
+from tests.support.fixtures import Start, Tap
 from tests.support.runs import assert_all
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from dev.sandbox import Sandbox
-    from tests.support.fixtures import Start, Tap
-
-    OverTls = Callable[[trustme.LeafCert], Sandbox]
+OverTls = Callable[[trustme.LeafCert], Sandbox]
 
 
 @pytest.fixture(scope="module")
@@ -96,8 +90,7 @@ def test_a_certificate_that_does_not_verify(
     sandbox = over_tls(CERTIFICATES[says](authority))
     between = Between(sandbox)
     config = sandbox.config(api_url=f"https://{between.host}/export")
-    output = tap(config, REQUESTS_CA_BUNDLE=bundle)
-    assert output.code == 1
+    output = tap(config, REQUESTS_CA_BUNDLE=bundle, code=1)
     assert between.connections == 1
     assert says in output.last_line
     assert "no secure connection" in output.last_line
@@ -114,7 +107,6 @@ def test_a_bundle_that_cannot_be_used(
     if content is not None:
         bundle.write_text(content)
     config = {"api_key": "some-key", "api_url": "HTTPS://localhost:9", "max_retries": 0}
-    output = tap(config, **{"REQUESTS_CA_BUNDLE": "", variable: str(bundle)})
-    assert output.code == 1
+    output = tap(config, **{"REQUESTS_CA_BUNDLE": "", variable: str(bundle)}, code=1)
     assert f"{variable} names {bundle}, which cannot be used" in output.last_line
     assert "Traceback" not in output.stderr
