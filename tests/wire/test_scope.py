@@ -9,13 +9,14 @@ import pytest
 
 from dev.expected import STREAMS, moment
 from dev.sandbox import Fault, Request, Sandbox, Switches, World
-from dev.sandbox.world import BEGINNING, DAY
+from dev.sandbox.world import BEGINNING
 from tests.support.fixtures import Json, Tap
 from tests.support.runs import ANEW, Pipeline, assert_all, fail_from
 
 SMALL = ["pageOpened"]
 LARGE = ["pageOpened", "tabOpened"]
 HOUR = 3_600_000
+SHIFT = 8 * HOUR
 
 
 class Bound(Sandbox):
@@ -39,7 +40,7 @@ class Bound(Sandbox):
 @pytest.fixture(params=["free", pytest.param("bound", marks=pytest.mark.slow)])
 def api(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
     kind = Sandbox if request.param == "free" else Bound
-    with kind(World(seed=2, visits=130), Switches()) as sandbox:
+    with kind(World(seed=2, visits=45), Switches()) as sandbox:
         yield sandbox
 
 
@@ -48,8 +49,9 @@ def pipeline(tap: Tap, api: Sandbox) -> Pipeline:
     return Pipeline(tap, api)
 
 
-def at(days: float) -> str:
-    return moment(BEGINNING + int(days * DAY))
+def at(shifts: float) -> str:
+    """Return a time within the history of the sandbox, which is four shifts of eight hours."""
+    return moment(BEGINNING + int(shifts * SHIFT))
 
 
 Step = tuple[dict[str, Any], "int | None"]
@@ -66,7 +68,6 @@ SCENARIOS: dict[str, list[Step]] = {
     # Sessions and users have no types.
     "more types": [({"event_types": SMALL}, 0), ({"event_types": LARGE}, 1)],
     "all types": [({"event_types": SMALL}, 0), ({}, 1)],
-    "all types in other words": [({"event_types": SMALL}, 0), ({"event_types": []}, 1)],
     "other types": [({"event_types": SMALL}, 0), ({"event_types": ["tabOpened"]}, 1)],
     "earlier": [({"start_date": at(2)}, 0), ({"start_date": at(1)}, 3)],
     "from the beginning": [({"start_date": at(2)}, 0), ({}, 3)],
@@ -82,7 +83,7 @@ SCENARIOS: dict[str, list[Step]] = {
         ({"lookback_hours": 0}, 0),
     ],
     "windows one after the other": [
-        ({"start_date": at(day), "end_date": at(day + 1)}, 0) for day in range(4)
+        ({"start_date": at(shift), "end_date": at(shift + 1)}, 0) for shift in range(4)
     ],
     # What arrives meanwhile is behind the cursor.
     "narrower, then wider": [
@@ -121,7 +122,7 @@ SCENARIOS: dict[str, list[Step]] = {
 def test_nothing_of_a_scope_is_missing(pipeline: Pipeline, name: str) -> None:
     settings: Json = {}
     for given, anew in SCENARIOS[name]:
-        settings = {"page_size": 100, **given}
+        settings = {"page_size": 50, "lookback_hours": 8, **given}
         cut = settings.pop("cut", None)
         pipeline.sandbox.faults.clear()
         if cut:
@@ -161,7 +162,7 @@ def test_a_later_end(pipeline: Pipeline, wider: str | None) -> None:
     """It resumes by time, so that a record counts that arrived late for the old window."""
     world = pipeline.sandbox.world
     pipeline.run(end_date=at(2))
-    late = {**world.items("events")[5], "id": "late", "timestamp": BEGINNING + 2 * DAY - 3 * HOUR}
+    late = {**world.items("events")[5], "id": "late", "timestamp": BEGINNING + 2 * SHIFT - 3 * HOUR}
     world.logs["events"].extend([late])
     settings: Json = {} if wider is None else {"end_date": wider}
     output = pipeline.run(lookback_hours=4, time_unit="milliseconds", **settings)
@@ -170,8 +171,8 @@ def test_a_later_end(pipeline: Pipeline, wider: str | None) -> None:
     for stream in STREAMS:
         first = pipeline.sandbox.pages(stream)[0]
         assert first.param("cursor") is None
-        assert first.param("start") == str(BEGINNING + 2 * DAY - 4 * HOUR)
-        says = f"{stream}: resumes by time, from {at(2 - 4 / 24)} (4 h before the old"
+        assert first.param("start") == str(BEGINNING + 2 * SHIFT - 4 * HOUR)
+        says = f"{stream}: resumes by time, from {at(1.5)} (4 h before the old"
         assert says in output.stderr
     assert sum(pipeline.run(lookback_hours=4, **settings).counts().values()) == 0
 
@@ -180,7 +181,7 @@ def test_cut_and_rejected(pipeline: Pipeline) -> None:
     """The time of the old bookmark must not count for the new export."""
     pipeline.run(event_types=SMALL)
     fail_from(pipeline.sandbox, 3)
-    pipeline.run(code=1, event_types=LARGE, page_size=100)
+    pipeline.run(code=1, event_types=LARGE, page_size=50)
     pipeline.bookmark()["cursor"] = "OLD"
     pipeline.sandbox.faults = [
         Fault(status=410, times=-1, when=lambda r: r.param("cursor") == "OLD")
