@@ -36,7 +36,7 @@ settings.register_profile(
     suppress_health_check=list(HealthCheck),
 )
 settings.register_profile(
-    "many", settings.get_profile("few"), max_examples=400, phases=tuple(Phase)
+    "many", settings.get_profile("few"), max_examples=800, phases=tuple(Phase)
 )
 settings.load_profile("few")
 

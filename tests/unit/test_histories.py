@@ -1,7 +1,7 @@
 """Over many runs nothing is lost, whatever changes between them, and in them."""
 
 import pytest
-from hypothesis import given, seed, settings
+from hypothesis import given, seed
 
 from tests.support.history import Arrival, History, Run, histories
 
@@ -12,7 +12,6 @@ PARTS = 4
 @pytest.mark.parametrize("part", range(PARTS))
 def test_nothing_is_lost_over_many_runs(part: int) -> None:
     @seed(part)
-    @settings(max_examples=settings().max_examples * 2)
     @given(histories())
     def lose_nothing(history: History) -> None:
         assert history.mistakes() == []

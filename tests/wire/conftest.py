@@ -10,7 +10,7 @@ import pytest
 from dev.running import Output
 from dev.sandbox import Sandbox
 from tests.support.catalogs import selected_catalog
-from tests.support.fixtures import Json, Refused, Tap
+from tests.support.fixtures import Json, Refused, Start, Tap
 from tests.support.runs import Pipeline
 
 
@@ -31,6 +31,12 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
     monkeypatch.setattr(time, "sleep", pause)
     return found
+
+
+@pytest.fixture
+def sandbox(start: Start) -> Sandbox:
+    """An API with the visits of one morning, which is enough for most tests."""
+    return start(visits=12)
 
 
 @pytest.fixture

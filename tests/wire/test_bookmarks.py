@@ -187,9 +187,9 @@ class TestMaxRecords:
 
     def test_no_page_more_than_that(self, sandbox: Sandbox, tap: Tap) -> None:
         """Not even ahead."""
-        for limit, pages in ((10, 1), (25, 3)):
+        for limit, pages in ((2, 1), (5, 3)):
             sandbox.requests.clear()
-            tap(sandbox.config(page_size=10, max_records=limit))
+            tap(sandbox.config(page_size=2, max_records=limit))
             assert [len(sandbox.pages(stream)) for stream in STREAMS] == [pages] * 3
 
 
@@ -214,14 +214,14 @@ class TestFullTable:
         assert output.counts()["users"] == 0
         assert output.state["bookmarks"]["users"] == state["bookmarks"]["users"]
 
-    @pytest.mark.parametrize("limit", [None, 10])
+    @pytest.mark.parametrize("limit", [None, 5])
     def test_versions_and_limits(
         self, sandbox: Sandbox, tap: Tap, catalog: Json, limit: int | None
     ) -> None:
         """A target may delete what lacks the activated version; a limit gets a warning."""
         for stream in catalog["streams"]:
             stream["replication_method"] = "FULL_TABLE"
-        settings = {"emit_activate_version_messages": True, "max_records": limit, "page_size": 10}
+        settings = {"emit_activate_version_messages": True, "max_records": limit, "page_size": 5}
         output = tap(sandbox.config(**settings), catalog=catalog)
         for stream in STREAMS:
             activated = {

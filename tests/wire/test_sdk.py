@@ -74,6 +74,7 @@ def test_every_override_runs(
 ) -> None:
     sandbox.faults = [Fault(status=503)]
     first = tap(sandbox.config(**batches(tmp_path)))
+    tap(None, "--discover")
     catalog = selected_catalog(tmp_path)
     tap(sandbox.config(), "--config=ENV", catalog=catalog, state=first.state)
     codes = overridden()
