@@ -18,7 +18,6 @@ from dev.environments import REQUIREMENTS, ROOT
 from dev.expected import KEYS, STREAMS, expected_records
 from dev.sandbox import World
 from tap_croct import schemas
-from tap_croct.streams import Events, Sessions, Users
 from tests.support.documents import table
 
 TROUBLESHOOTING = (ROOT / "docs" / "troubleshooting.md").read_text()
@@ -179,16 +178,6 @@ DICTIONARY = dictionary.PAGE.read_text(encoding="utf-8")
 
 def test_the_page_is_up_to_date() -> None:
     assert dictionary.page() == DICTIONARY, "docs/streams.md is out of date: run `make dictionary`"
-
-
-@pytest.mark.parametrize("stream", [Events, Sessions, Users])
-def test_the_keys_of_each_stream(stream: type[Events | Sessions | Users]) -> None:
-    name, (primary,) = stream.name, stream.primary_keys
-    row = f"| [`{name}`](#{name}) | `{stream.path}` | `{primary}` | `{stream.replication_key}` |"
-    assert row in DICTIONARY
-    (entity,) = re.findall(rf"^    {name} {{$(.*?)^    }}$", DICTIONARY, re.DOTALL | re.MULTILINE)
-    assert f"string {primary} PK" in entity
-    assert f'timestamp {stream.replication_key} "replication key"' in entity
 
 
 @pytest.mark.parametrize(

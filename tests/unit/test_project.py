@@ -12,8 +12,7 @@ import yaml
 from check_jsonschema import main as check_jsonschema  # type: ignore[import-untyped]
 from click.testing import CliRunner
 
-from dev import demo
-from dev.environments import ROOT, environment
+from dev.environments import ROOT
 from tap_croct.tap import TapCroct
 from tests.support.documents import table
 
@@ -67,27 +66,6 @@ def test_only_the_job_that_publishes_can_publish() -> None:
     may = {name: job.get("permissions", {}) for name, job in jobs.items()}
     assert may == {"build": {}, "attach": {"contents": "write"}, "publish": {"id-token": "write"}}
     assert "secrets." not in (GITHUB / "workflows" / "release.yml").read_text()
-
-
-def test_an_old_python_is_told_what_the_tools_need(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "version_info", (3, 10, 19))
-    with pytest.raises(SystemExit, match=r"meltano needs Python 3\.11 or later: .* PYTHON="):
-        environment("meltano")
-
-
-@pytest.mark.parametrize("changed", ["config", "select"])
-def test_the_demo_is_not_run_on_a_selection(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, changed: str
-) -> None:
-    """It would end with the differences that somebody has configured."""
-    monkeypatch.setattr(demo, "ROOT", tmp_path)
-    meltano = load(ROOT / "meltano.yml")
-    (tmp_path / "meltano.yml").write_text(yaml.safe_dump(meltano))
-    demo.check_project()
-    meltano["plugins"]["extractors"][0][changed] = {}
-    (tmp_path / "meltano.yml").write_text(yaml.safe_dump(meltano))
-    with pytest.raises(SystemExit, match=f"meltano.yml has `{changed}` for tap-croct"):
-        demo.check_project()
 
 
 def test_the_extra_is_the_one_of_the_sdk() -> None:

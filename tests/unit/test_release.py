@@ -14,42 +14,25 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-PROJECT = """\
-[project]
-version = "1.2.3"
-[project.urls]
-Homepage = "https://a.example"
-"""
-CHANGELOG = """\
-# Changelog
-
-## 1.2.3 (2026-01-02)
-
-### Added
-
-- This.
-
-## 1.2.2 (2026-01-01)
-
-- That.
-"""
-
-
-VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-OWN = (ROOT / "pyproject.toml").read_text() + "\n[project.urls]\n"
+PROJECT = (ROOT / "pyproject.toml").read_text() + "\n[project.urls]\n"
 """All that this repository may lack for a release is its address."""
+
+CHANGELOG = (ROOT / "CHANGELOG.md").read_text()
+VERSION = tomllib.loads(PROJECT)["project"]["version"]
+TAG = f"v{VERSION}"
+EMPTY = f"## {VERSION} (2026-01-02)\n\n## 0.0.1 (2026-01-01)\n\n- That.\n"
 
 
 @pytest.mark.parametrize(
     ("tag", "project", "changelog", "notes"),
     [
-        ("v1.2.3", PROJECT, CHANGELOG, "- This."),
-        (f"v{VERSION}", OWN, (ROOT / "CHANGELOG.md").read_text(), "###"),
-        ("v1.2.4", PROJECT, CHANGELOG, None),
-        ("v1.2.3", PROJECT.replace("urls", "scripts"), CHANGELOG, None),
-        ("v1.2.3", PROJECT, CHANGELOG.replace("1.2.3 (", "1.2.1 ("), None),
-        ("v1.2.3", PROJECT, CHANGELOG.replace("2026-01-02", "unreleased"), None),
-        ("v1.2.3", PROJECT, CHANGELOG.replace("- This.", "").replace("### Added", ""), None),
+        (TAG, PROJECT, CHANGELOG, "###"),
+        (TAG, PROJECT, EMPTY.replace("## 0.0.1", "- This.\n\n## 0.0.1"), "- This."),
+        (TAG, PROJECT, EMPTY, None),
+        ("v9.9.9", PROJECT, CHANGELOG, None),
+        (TAG, PROJECT.replace("[project.urls]", "[project.other]"), CHANGELOG, None),
+        (TAG, PROJECT, CHANGELOG.replace(f"## {VERSION} (", "## 9.9.9 ("), None),
+        (TAG, PROJECT, EMPTY.replace("2026-01-02", "unreleased"), None),
     ],
 )
 def test_tag_version_and_changelog_agree(

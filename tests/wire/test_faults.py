@@ -17,7 +17,6 @@ import trustme
 
 from dev.expected import expected_records
 from dev.processes import wait_until
-from dev.reliability import faults
 from dev.running import Output
 from dev.sandbox import Fault, Request, Sandbox
 from dev.sandbox.faults import RETRIABLE
@@ -44,14 +43,6 @@ def test_transient_trouble_is_retried(sandbox: Sandbox, tap: Tap, fault: Fault) 
     assert fault.seen == 1
     (line,) = retries(output)
     assert re.search(r"events: .+; retry 1 of 3 in \d\.\d s", line)
-
-
-@pytest.mark.slow
-def test_an_export_through_many_faults() -> None:
-    injected, records, wrong = faults(seed=5, rate=0.2)
-    assert injected > 10
-    assert records > 1000
-    assert wrong == 0
 
 
 @pytest.mark.parametrize("kind", ["reset", "truncate", "hang", "status"])

@@ -20,6 +20,7 @@ def bookmarks(**values: Any) -> Json:
 NO_STATE = 'must look like {"bookmarks"'
 NO_CURSOR = "The state of events has a `cursor` that is not a string"
 NO_SCOPE = "The state of events has a `scope` that is not an object"
+NO_DATE = "0001-01-01T00:00:00+14:00"
 UNREADABLE = "The state of events has a `scope` that cannot be read"
 BAD_STATES: list[tuple[str, list[Any]]] = [
     ("state.json is empty", ["", " \n"]),
@@ -31,38 +32,25 @@ BAD_STATES: list[tuple[str, list[Any]]] = [
     ("The state of events must be an object", [{"bookmarks": {"events": None}}]),
     (NO_CURSOR, [bookmarks(cursor=5), bookmarks(cursor={"a": 1}), bookmarks(cursor=["a"])]),
     (NO_SCOPE, [bookmarks(scope=5), bookmarks(scope=["a"])]),
-    (
-        UNREADABLE,
-        [
-            bookmarks(scope={"start_date": value})
-            for value in (5, "soon", "0001-01-01T00:00:00+14:00")
-        ],
-    ),
+    (UNREADABLE, [bookmarks(scope={"start_date": date}) for date in (5, "soon", NO_DATE)]),
     (UNREADABLE, [bookmarks(scope={"event_types": 5}), bookmarks(scope={"event_types": [[]]})]),
     ("`replication_key` that is not a string", [bookmarks(replication_key=5)]),
     ("`replication_key_value` that is not a string", [bookmarks(replication_key_value=5)]),
     ("`replication_key_value` that is not a time", [bookmarks(replication_key_value="soon")]),
 ]
+BAD_ENTRIES: list[Json] = [
+    *({"metadata": 5}, {"metadata": [{}]}, {"schema": 5}),
+    *({"key_properties": "id"}, {"key_properties": [[]]}),
+]
 NO_CATALOG = "--catalog is not a Singer catalog"
+OF_EVENTS = f'{NO_CATALOG}, such as `tap-croct --discover` prints: see the stream "events"'
 BAD_CATALOGS: list[tuple[str, list[Any]]] = [
     ('it has "selected" twice', ['{"streams": [{"selected": false, "selected": true}]}']),
     ("catalog.json is empty", [""]),
     ("catalog.json is not valid JSON", ["{"]),
     ("catalog.json must be a JSON object", ["[]"]),
     (NO_CATALOG, [{}, {"streams": 5}, {"streams": {"events": {}}}, {"streams": [5]}]),
-    (
-        f'{NO_CATALOG}, such as `tap-croct --discover` prints: see the stream "events"',
-        [
-            {"streams": [{"tap_stream_id": "events", name: value}]}
-            for name, value in [
-                ("metadata", 5),
-                ("metadata", [{}]),
-                ("key_properties", "id"),
-                ("key_properties", [[]]),
-                ("schema", 5),
-            ]
-        ],
-    ),
+    (OF_EVENTS, [{"streams": [{"tap_stream_id": "events", **bad}]} for bad in BAD_ENTRIES]),
 ]
 
 
