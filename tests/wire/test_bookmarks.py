@@ -236,8 +236,9 @@ class TestFullTable:
 
 
 @pytest.mark.slow
-def test_a_window_that_ends_while_a_page_is_read(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_window_that_ends_while_a_page_is_read(start: Start, tmp_path: Path) -> None:
     """The page after was asked for before the end: what happens until then is not in it."""
+    sandbox = start()
     for event in sandbox.world.items("events"):
         event["payload"]["title"] = "x" * 8000  # the page does not fit into the pipe
     end = moment(int(time.time() * 1000) + 3000)

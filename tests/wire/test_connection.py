@@ -39,11 +39,8 @@ def test_nobody_listens(tap: Tap, pauses: list[float]) -> None:
     config = {"api_key": "some-key", "api_url": f"http://127.0.0.1:{port}"}
     output = tap(config, "--test", code=1)
     assert sum(pauses) < 8
-    says = (
-        f"events: the connection to 127.0.0.1:{port} failed: Connection refused (after 2 retries)"
-    )
+    says = f"connection to 127.0.0.1:{port} failed: Connection refused (after 2 retries)"
     assert says in output.last_line
-    assert "Connection OK" not in output.stderr
 
 
 @pytest.mark.slow
@@ -51,7 +48,7 @@ def test_nobody_listens(tap: Tap, pauses: list[float]) -> None:
 def test_nobody_answers(sandbox: Sandbox, tap: Tap, settings: dict[str, int], limit: int) -> None:
     sandbox.faults = [Fault("hang", seconds=20, times=-1)]
     started = time.monotonic()
-    output = tap(sandbox.config(max_retries=0, **settings), "--test")
+    output = tap(sandbox.config(max_retries=0, **settings), "--test", code=1)
     assert limit < time.monotonic() - started < limit + 4
     assert f"no answer from {sandbox.url.split('/')[2]} in time" in output.last_line
 

@@ -1,11 +1,9 @@
 """Transient trouble is retried; fatal trouble ends the run with a message that says what to do."""
 
 import email.utils
-import gc
 import re
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,7 +14,6 @@ import pytest
 import trustme
 
 from dev.expected import expected_records
-from dev.processes import wait_until
 from dev.running import Output
 from dev.sandbox import Fault, Request, Sandbox
 from dev.sandbox.faults import RETRIABLE
@@ -43,19 +40,6 @@ def test_transient_trouble_is_retried(sandbox: Sandbox, tap: Tap, fault: Fault) 
     assert fault.seen == 1
     (line,) = retries(output)
     assert re.search(r"events: .+; retry 1 of 3 in \d\.\d s", line)
-
-
-@pytest.mark.parametrize("kind", ["reset", "truncate", "hang", "status"])
-def test_no_thread_is_left_of_a_failed_request(sandbox: Sandbox, tap: Tap, kind: str) -> None:
-    """The tap's own, and those of the sandbox: it has one for each open connection."""
-    fault = Fault(kind, seconds=0.4, status=503, times=-1)
-    fault.when = lambda request: len(sandbox.requests) % 2 == 0 and fault.seen < 3
-    sandbox.faults = [fault]
-    before = threading.active_count()
-    tap(sandbox.config(page_size=100, request_timeout=0.2))
-    assert fault.seen == 3
-    gc.collect()  # failed requests keep their pool of connections until then, in urllib3
-    wait_until("all threads have ended", lambda: threading.active_count() <= before, 20)
 
 
 # How long the tap waits before a retry

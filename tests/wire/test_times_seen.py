@@ -102,18 +102,6 @@ class TestWithoutACursor:
             assert sandbox.pages("events")[0].param("start") == str(seen - HOUR)
             assert pipeline.bookmark() == given
 
-    def test_a_rejected_cursor(self, start: Start, tap: Tap, end: str) -> None:
-        """The time is that of the cursor, until there is another one."""
-        sandbox = start(visits=60, end=end)
-        pipeline = Pipeline(tap, sandbox)
-        pipeline.run(page_size=100)
-        before = pipeline.bookmark()
-        reject_all_cursors(sandbox)
-        sandbox.world.visits(3)
-        pipeline.run(lookback_hours=1)
-        assert "cursor" not in pipeline.bookmark()
-        assert pipeline.bookmark()["replication_key_value"] == before["replication_key_value"]
-
 
 class TestUnit:
     """The unit of the window is found out, once per stream and only if there is a window."""
