@@ -113,7 +113,7 @@ def test_once_a_run(sandbox: Sandbox, tap: Tap) -> None:
 
 @pytest.mark.parametrize(("status", "hours"), [(400, 0), (404, 24), (410, 5), (422, 24)])
 def test_at_the_start(start: Start, tap: Tap, status: int, hours: int) -> None:
-    sandbox = start(visits=70)
+    sandbox = start(visits=50)
     pipeline = Pipeline(tap, sandbox)
     state = pipeline.run().state
     sandbox.world.visits(5)

@@ -105,7 +105,7 @@ SCENARIOS: dict[str, list[Step]] = {
 def test_nothing_of_a_scope_is_missing(pipeline: Pipeline, name: str) -> None:
     settings: Json = {}
     for given, anew in SCENARIOS[name]:
-        settings = {"page_size": 50, "lookback_hours": 8, **given}
+        settings = {"page_size": 80, "lookback_hours": 8, **given}
         cut = settings.pop("cut", None)
         pipeline.sandbox.faults.clear()
         if cut:

@@ -118,6 +118,7 @@ def without(record: Json, path: str) -> Json:
 def test_what_is_deselected_is_left_out(
     sandbox: Sandbox, tap: Tap, catalog: Json, path: str, change: Change
 ) -> None:
+    del catalog["streams"][0]  # events, which take long
     change(entry_of(catalog, "users"))
     output = tap(sandbox.config(), catalog=catalog)
     wanted = [without(record, path) for record in expected_records(sandbox.world, "users")]
@@ -235,6 +236,7 @@ MISTAKES: list[tuple[Change, str]] = [
 def test_what_has_no_effect_is_a_mistake(
     refused: Refused, catalog: Json, change: Change, says: str
 ) -> None:
+    del catalog["streams"][0]  # events, which take long
     change(entry_of(catalog, "users"))
     line = refused(catalog=catalog)
     assert "users" in line

@@ -35,7 +35,7 @@ class TestAWrongClock:
 
     @pytest.mark.parametrize("when", ["in the first run", "in the state of 0.1.0"])
     def test_nothing_is_skipped_later(self, start: Start, tap: Tap, when: str) -> None:
-        sandbox = start(visits=100)
+        sandbox = start(visits=20)
         pipeline = Pipeline(tap, sandbox)
         ahead = int(time.time() * 1000) + 30 * DAY
         if when == "in the first run":
@@ -91,7 +91,7 @@ class TestWithoutACursor:
 
     def test_by_time(self, start: Start, tap: Tap, end: str) -> None:
         """The time of a state of 0.1.0 stays where it is, as long as there is no cursor."""
-        sandbox = start(visits=100, end=end)
+        sandbox = start(visits=12, end=end)
         pipeline = Pipeline(tap, sandbox)
         seen = sandbox.world.items("events")[-1]["timestamp"]
         given = {"replication_key": "timestamp", "replication_key_value": moment(seen)}
@@ -193,7 +193,7 @@ class TestUnit:
     ) -> None:
         """Neither a cursor nor records of before show that it is right."""
         (wrong,) = {*SECONDS_OR_NOT} - {right}
-        pipeline = Pipeline(tap, start(time_unit=right))
+        pipeline = Pipeline(tap, start(visits=12, time_unit=right))
         if before != "nothing":
             pipeline.run(page_size=50, max_records=50)
         if before == "a run, and a rejection":
