@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from dev.expected import STREAMS
 from dev.sandbox import Fault, Sandbox
 from dev.sandbox.api import PROBLEMS
 from tests.support.fixtures import Start, Tap
@@ -116,3 +117,18 @@ def test_informational_answers(sandbox: Sandbox, tap: Tap) -> None:
         for n in (2, 4)
     ]
     assert_all(tap(sandbox.config(page_size=100)), sandbox)
+
+
+def test_one_connection_is_enough(sandbox: Sandbox, tap: Tap) -> None:
+    """A body that is read to its end leaves the connection to the next request."""
+    connections = []
+    accept = sandbox.server.get_request
+
+    def count() -> object:
+        connections.append(accept())
+        return connections[-1]
+
+    sandbox.server.get_request = count  # type: ignore[method-assign, assignment]
+    tap(sandbox.config(page_size=20))
+    assert len(sandbox.requests) > 10
+    assert len(connections) == len(STREAMS)  # each of them has a session
