@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import functools
 import json
 import re
 from collections import Counter
@@ -167,10 +168,7 @@ class _Entry:
         """Find misspelt keys about selection; others may be anything, as other tools write them."""
         for key in sorted(others):
             name = printable(key, NAME_LIMIT)
-            spelt = key.lower().replace("_", "-")
-            close = difflib.get_close_matches(spelt, _SELECTION_KEYS, 1, MISSPELT)
-            meant = "".join(close) or (_SELECTED if _ABOUT.search(spelt) else "")
-            if meant:
+            if meant := _meant(key):
                 text = f'{name} in {place} is not a key there; did you mean "{meant}"'
                 self._mistake(path, f"{text} in the metadata?")
             elif key != _METADATA and guess(key, [_METADATA], MISSPELT):
@@ -243,6 +241,14 @@ class _Entry:
 
     def _mistake(self, breadcrumb: object, text: str) -> None:
         self.mistakes.append(f"{_quoted(self._name)}: breadcrumb {_shown(breadcrumb)}: {text}")
+
+
+@functools.cache  # the same keys are in each property's schema
+def _meant(key: str) -> str:
+    """Return the key about selection that another key was probably meant as; empty for none."""
+    spelt = key.lower().replace("_", "-")
+    close = difflib.get_close_matches(spelt, _SELECTION_KEYS, 1, MISSPELT)
+    return "".join(close) or (_SELECTED if _ABOUT.search(spelt) else "")
 
 
 def _parts(schema: object, path: Breadcrumb = ()) -> Iterator[tuple[Breadcrumb, dict[str, Any]]]:
