@@ -2,7 +2,7 @@
 
 An HTML comment before a fence says what is special about it:
 
-- `<!-- test: skip REASON -->`: can't be run here; the tests print the list.
+- `<!-- test: skip REASON -->`: can't be run here.
 - `<!-- test: file NAME -->`: is the content of a file that the next commands need.
 - `<!-- test: output -->`: shows what a command prints.
 - `<!-- test: catalog STREAM -->`: entries of a stream's `metadata`, one a line, for `catalog.json`.

@@ -60,7 +60,7 @@ def objects_in(item: Json) -> list[Json]:
 # Stream maps; none fails on any item
 
 EXPRESSIONS = {
-    "events": ["str(_.get('payload'))", "_.get('payload')", "str(timestamp)", "_.get('metadata')"],
+    "events": ["_.get('payload')", "str(timestamp)", "_.get('metadata')"],
     "sessions": ["str(_.get('window'))", "_.get('location')", "_.get('referrer')"],
     "users": ["sha256(str(_.get('email')))", "_.get('interests')", "bool(_.get('statistics'))"],
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dev.expected import KEYS, STREAMS, Record, expected
+from dev.expected import STREAMS, Record, by_key, expected
 from dev.warehouse import SCHEMAS
 
 if TYPE_CHECKING:
@@ -57,10 +57,9 @@ def add(world: World, *, nul: bool = False) -> None:
         world.logs[stream].extend([item])
 
 
-def wanted(world: World, stream: str) -> dict[str, Record]:
-    """Return what a table should have, by key: every declared column, null where nothing is."""
-    records = [_record(stream, item) for item in world.items(stream)]
-    return {record[KEYS[stream]]: record for record in records}
+def wanted(world: World) -> dict[str, dict[str, Record]]:
+    """Return each table by key: every declared column, null where nothing is."""
+    return {s: by_key(s, [_record(s, item) for item in world.items(s)]) for s in STREAMS}
 
 
 def _record(stream: str, item: dict[str, Any]) -> Record:
@@ -83,8 +82,3 @@ def replaced(value: Any) -> Any:
     if isinstance(value, list):
         return [replaced(child) for child in value]
     return value.replace("\0", "�") if isinstance(value, str) else value
-
-
-def all_wanted(world: World) -> dict[str, dict[str, Record]]:
-    """Return what each table should have, see `wanted`."""
-    return {stream: wanted(world, stream) for stream in STREAMS}

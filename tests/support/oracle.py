@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import io
 import json
 import logging
-from collections import defaultdict
-from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Stream, Tap
@@ -23,42 +21,15 @@ from singer_sdk.singerlib.encoding.simple import SimpleSingerWriter
 from singer_sdk.singerlib.json import serialize_json
 
 from dev.expected import expected
+from dev.running import Output
 from dev.warehouse import SCHEMAS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from singer_sdk.singerlib.messages import Message
+    from collections.abc import Iterator
 
 Json = dict[str, Any]
 
 ADDITIONAL = "additionalProperties"
-
-
-# What comes out
-
-
-@dataclass
-class Outcome:
-    """What a run gave, by the name under which a stream goes out."""
-
-    schemas: dict[str, Json] = field(default_factory=dict)
-    records: dict[str, list[Json]] = field(default_factory=lambda: defaultdict(list))
-
-    def read(self, lines: Iterable[str]) -> None:
-        """Take the messages of a run."""
-        for line in lines:
-            message = exactly(line)
-            if message["type"] == "SCHEMA":
-                self.schemas[message["stream"]] = message
-            elif message["type"] == "RECORD":
-                assert message["stream"] in self.schemas
-                self.records[message["stream"]].append(message["record"])
-
-
-def exactly(text: str) -> Any:
-    """Decode JSON; numbers with a fraction or an exponent keep all their digits."""
-    return json.loads(text, parse_float=Decimal)
 
 
 # The reference
@@ -73,22 +44,11 @@ class _ReferenceStream(Stream):
     def get_records(self, context: object) -> Iterator[Json]:
         del context
         columns = {**SCHEMAS[self.name]["properties"], **self.schema["properties"]}
-        for item in exactly(json.dumps(self._tap.items)):
+        for item in copy.deepcopy(self._tap.items):
             yield _settled(expected(self.name, item), columns)
 
     def _increment_stream_state(self, *args: object, **kwargs: object) -> None:
         """Keep no bookmark: it fails where the replication key is missing."""
-
-
-class _Collector(SimpleSingerWriter):
-    """Keeps messages, encoded by the SDK's own encoder."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: list[str] = []
-
-    def write_message(self, message: Message) -> None:
-        self.lines.append(self.format_message(message))
 
 
 class Reference(Tap):
@@ -118,7 +78,7 @@ class Reference(Tap):
         return streams
 
 
-def reference_outcome(config: Json, catalog: Json, items: list[Json]) -> Outcome:
+def reference_output(config: Json, catalog: Json, items: list[Json]) -> Output:
     """Run the reference.
 
     Args:
@@ -126,21 +86,20 @@ def reference_outcome(config: Json, catalog: Json, items: list[Json]) -> Outcome
         catalog: The catalog that it is given, with one stream.
         items: What the API has of that stream.
     """
-    writer, outcome = _Collector(), Outcome()
     given = copy.deepcopy({"config": config, "catalog": catalog})
     logging.disable(logging.CRITICAL)
     try:
-        Reference(items, **given, message_writer=writer).sync_all()
+        with contextlib.redirect_stdout(io.StringIO()) as stdout:
+            Reference(items, **given, message_writer=SimpleSingerWriter()).sync_all()
     finally:
         logging.disable(logging.NOTSET)
-    outcome.read(writer.lines)
-    return outcome
+    return Output(0, stdout.getvalue(), "")
 
 
 # Both compared
 
 
-def differences(reference: Outcome, tap: Outcome, *, flattened: bool) -> list[str]:
+def differences(reference: Output, tap: Output, *, flattened: bool) -> list[str]:
     """Return how the tap's output differs from the reference's, a line for each difference.
 
     Args:
@@ -149,15 +108,16 @@ def differences(reference: Outcome, tap: Outcome, *, flattened: bool) -> list[st
         flattened: Whether records are flattened.
     """
     found = []
-    if reference.schemas != tap.schemas:
-        found.append(f"schemas:\n  reference {reference.schemas}\n  tap       {tap.schemas}")
-    for name in sorted({*reference.records, *tap.records}):
-        columns = reference.schemas[name]["schema"]["properties"]
+    schemas, own = ({m["stream"]: m for m in out.of("SCHEMA")} for out in (reference, tap))
+    if schemas != own:
+        found.append(f"schemas:\n  reference {schemas}\n  tap       {own}")
+    for name, schema in schemas.items():
+        columns = schema["schema"]["properties"]
         wanted = [
             _comparable_record(_settled(record, columns, flattened=flattened), flattened)
-            for record in reference.records[name]
+            for record in reference.records(name)
         ]
-        got = [_comparable_record(record, flattened) for record in tap.records[name]]
+        got = [_comparable_record(record, flattened) for record in tap.records(name)]
         if len(wanted) != len(got):
             found.append(f"{name}: {len(wanted)} records of the reference, {len(got)} of the tap")
         for one, other in zip(wanted, got, strict=False):
@@ -184,7 +144,7 @@ def _decoded(value: Any) -> Any:
     """Return the JSON that a text holds, as flattening makes them; anything else as it is."""
     if isinstance(value, str) and value[:1] in {"{", "["}:
         with contextlib.suppress(ValueError):
-            return exactly(value)
+            return json.loads(value)
     return value
 
 
@@ -200,9 +160,9 @@ def _comparable_record(record: Json, flattened: bool) -> Json:  # noqa: FBT001 -
 def _comparable(value: Any, *, texts: bool) -> Any:
     """Return a value that is equal to another only if kind and value of everything in it are.
 
-    Numbers are equal by value, not by notation (1.50 is 1.5, 1e-7 is 1E-7), but an integer is
-    never a fraction (1 is not 1.0), and true is not 1. The order of properties does not matter.
-    Texts that hold JSON can be compared as what they hold: escapes are the encoder's choice.
+    An integer is never a fraction (1 is not 1.0), and true is not 1. The order of properties does
+    not matter. Texts that hold JSON can be compared as what they hold: escapes are the encoder's
+    choice.
     """
     value = _decoded(value) if texts else value
     if isinstance(value, dict):

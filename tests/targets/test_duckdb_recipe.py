@@ -12,7 +12,6 @@ import pytest
 from dev.environments import ROOT, environment
 from dev.expected import STREAMS, Record, expected_records, moment
 from dev.running import write
-from dev.sandbox import Fault
 from dev.warehouse import SCHEMAS, row_differences
 from tests.support import duck
 from tests.support.documents import steps
@@ -130,19 +129,6 @@ def test_values_that_are_hard_to_store(nightly: Nights, sandbox: Sandbox) -> Non
     }
     sandbox.world.logs["users"].extend([user])
     assert nightly.run() == 0
-    check(nightly)
-
-
-def test_a_tap_that_fails_half_way(nightly: Nights, sandbox: Sandbox) -> None:
-    """What it exported is in the tables, and the next night starts behind it."""
-    later = Fault(status=403, when=lambda request: len(sandbox.pages("events")) == 4)
-    sandbox.faults.append(later)
-    assert nightly.run() == 1
-    assert 0 < len(rows(nightly)["events"]) < len(sandbox.world.items("events"))
-    assert nightly.state["bookmarks"]["events"]["cursor"]
-    sandbox.requests.clear()
-    assert nightly.run() == 0
-    assert sandbox.pages("events")[0].param("cursor") is not None
     check(nightly)
 
 

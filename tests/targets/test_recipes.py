@@ -13,7 +13,6 @@ import pytest
 from dev.environments import ROOT
 from dev.expected import KEYS, STREAMS, by_key, expected_records
 from dev.running import write
-from tests.support.batches import batches, in_files
 from tests.support.documents import Step, steps
 from tests.support.loaded import DuckDB
 from tests.support.reader import Reader, follow
@@ -38,39 +37,30 @@ def recipe(page: str, file: str) -> dict[str, Any]:
 
 
 def exported(output: Output) -> dict[str, list[dict[str, Any]]]:
-    """Return the records of each stream, out of RECORD messages and batch files."""
+    """Return the records of each stream."""
     assert output.code == 0, output.stderr
     assert output.warnings == []
     streams = {message["stream"] for message in output.messages if "stream" in message}
-    return {stream: output.records(stream) + in_files(output, stream) for stream in streams}
+    return {stream: output.records(stream) for stream in streams}
 
 
-class TestEventTables:
-    """`orders` out of `events`."""
-
-    @pytest.mark.parametrize("batched", [False, True], ids=["records", "batch files"])
-    def test_every_row(self, start: Start, tap: Tap, tmp_path: Path, *, batched: bool) -> None:
-        sandbox = start(visits=80)
-        config = sandbox.config(**recipe("docs/event-tables.md", "event-tables.json"))
-        found = exported(tap(config | (batches(tmp_path) if batched else {})))
-        events = expected_records(sandbox.world, "events")
-        assert set(found) == {*STREAMS, "orders"}
-        assert found["events"] == events
-        assert found["orders"] == [
-            {**shared(event), "orderId": order["orderId"], "currency": order["currency"],
-             "total": order["total"], "coupon": order["coupon"], "payload": event["payload"]}
-            for event in events if (order := event["payload"].get("order"))
-        ]  # fmt: skip
-        assert len(found["orders"]) > 5
-
-    def test_the_types(self, sandbox: Sandbox, tap: Tap) -> None:
-        output = tap(sandbox.config(**recipe("docs/event-tables.md", "event-tables.json")))
-        schemas = {m["stream"]: m for m in output.of("SCHEMA")}
-        orders = schemas["orders"]["schema"]["properties"]
-        assert schemas["orders"]["key_properties"] == ["id"]
-        assert "number" in orders["total"]["type"]
-        assert orders["timestamp"]["format"] == "date-time"
-        assert "object" in orders["payload"]["type"]
+def test_event_tables(start: Start, tap: Tap) -> None:
+    """`orders` out of `events`: every row."""
+    sandbox = start(visits=80)
+    output = tap(sandbox.config(**recipe("docs/event-tables.md", "event-tables.json")))
+    found = exported(output)
+    events = expected_records(sandbox.world, "events")
+    assert set(found) == {*STREAMS, "orders"}
+    assert found["events"] == events
+    assert found["orders"] == [
+        {**shared(event), "orderId": order["orderId"], "currency": order["currency"],
+         "total": order["total"], "coupon": order["coupon"], "payload": event["payload"]}
+        for event in events if (order := event["payload"].get("order"))
+    ]  # fmt: skip
+    assert len(found["orders"]) > 5
+    (schema,) = [m["schema"] for m in output.of("SCHEMA") if m["stream"] == "orders"]
+    assert "number" in schema["properties"]["total"]["type"]
+    assert schema["properties"]["timestamp"]["format"] == "date-time"
 
 
 def shared(event: dict[str, Any]) -> dict[str, Any]:
@@ -117,17 +107,6 @@ def check_nothing_personal(found: dict[str, list[dict[str, Any]]], sandbox: Sand
 
 class TestSelection:
     """What the page about selection leaves out is not exported, and all else is."""
-
-    def test_orders_and_nothing_else(self, start: Start, tap: Tap) -> None:
-        sandbox = start(visits=80)
-        found = exported(tap(sandbox.config(**recipe("docs/selection.md", "orders.json"))))
-        assert found == {
-            "events": [
-                event for event in expected_records(sandbox.world, "events")
-                if event["eventType"] == "orderPlaced"
-            ]
-        }  # fmt: skip
-        assert found["events"]
 
     @pytest.mark.slow
     @pytest.mark.xdist_group("postgres")
@@ -200,13 +179,6 @@ class TestPrivacy:
         lines = json.loads(shown.text)["stream_maps"]["users"]
         assert len(lines) == 2
         assert lines.items() <= privacy()["stream_maps"]["users"].items()
-
-    @pytest.mark.slow
-    def test_batch_files(self, start: Start, tap: Tap, tmp_path: Path) -> None:
-        sandbox = start(visits=80)
-        fill_in(sandbox)
-        config = sandbox.config(**privacy(), stream_map_config={"salt": SALT})
-        check_nothing_personal(exported(tap(config | batches(tmp_path))), sandbox)
 
     @pytest.mark.slow
     def test_the_page(self, start: Start, tmp_path: Path) -> None:
