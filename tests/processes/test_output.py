@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import time
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ import pytest
 from dev.environments import ROOT
 from dev.expected import STREAMS, expected_records
 from dev.running import TAP, Output, clean_environment, write
+from tap_croct import SIGNALS
 
 if TYPE_CHECKING:
     from dev.sandbox import Sandbox
@@ -123,16 +125,13 @@ def test_a_signal_while_a_full_output_is_waited_for(
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("option", [[], ["--discover"]])
-def test_a_signal_while_it_starts(
-    sandbox: Sandbox, tmp_path: Path, signum: signal.Signals, option: list[str]
-) -> None:
+def test_a_signal_while_it_starts(sandbox: Sandbox, tmp_path: Path, option: list[str]) -> None:
     """From the moment that the tap's first line runs, through all of its imports."""
     config = write(tmp_path / "config.json", sandbox.config())
     sandbox.switches.latency = 0.2
     clear = 0
-    for step in range(12):
+    for step, signum in zip(range(15), cycle(SIGNALS), strict=False):
         process = subprocess.Popen(
             [*TAP, *option, "--config", config],
             stdout=subprocess.PIPE,
@@ -141,7 +140,7 @@ def test_a_signal_while_it_starts(
         )
         while not handles_signals(process.pid):
             assert process.poll() is None
-        time.sleep(step * 0.05)
+        time.sleep(step * 0.04)
         sent = time.monotonic()
         process.send_signal(signum)
         out, error = process.communicate(timeout=20)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dev.crashes import PAGE, Case, Crashes
-from dev.expected import count_by_key
+from dev.expected import count_by_key, expected_records
+from dev.processes import wait_until
 from dev.running import Output, launch
 from dev.sandbox import Fault
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from dev.sandbox import Sandbox
     from tests.support.fixtures import Start
 
-SIGNALS = [signal.SIGTERM, signal.SIGINT]
+SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
 
 
 def end(process: subprocess.Popen[bytes], signum: int) -> Output:
@@ -71,6 +72,22 @@ class TestWithinTwoSeconds:
             time.sleep(0.01)
         time.sleep(0.3)
         end(process, signum)
+
+
+@pytest.mark.slow
+def test_a_run_that_a_terminal_leaves_behind(sandbox: Sandbox, tmp_path: Path) -> None:
+    """With SIGHUP ignored, as `nohup` starts it, it goes on when the terminal is closed."""
+    sandbox.faults = [Fault("hang", seconds=1)]
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        process = launch(tmp_path, sandbox.config())
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    wait_until("it asks for a page", lambda: sandbox.requests)
+    process.send_signal(signal.SIGHUP)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert Output(0, out.decode(), "").records("users") == expected_records(sandbox.world, "users")
 
 
 @pytest.mark.slow

@@ -35,8 +35,8 @@ class Project(MeltanoProject):
                 wanted = expected_records(self.sandbox.world, stream)
                 assert differences(connection, stream, wanted) == []
 
-    def bookmarks(self, suffix: str = "") -> Any:
-        output = self.run("state", "get", f"dev:tap-croct-to-target-duckdb{suffix}")
+    def bookmarks(self) -> Any:
+        output = self.run("state", "get", "dev:tap-croct-to-target-duckdb")
         state = json.loads(next(line for line in output.splitlines() if line.startswith("{")))
         return state["singer_state"]["bookmarks"]
 
@@ -75,17 +75,9 @@ def test_the_way_through_meltano(project: Project) -> None:
     assert sandbox.pages("events")[0].param("cursor") is None
     project.check()
 
-    sandbox.requests.clear()
-    project.run("run", "--state-id-suffix=again", "tap-croct", "target-duckdb")
-    assert sandbox.pages("events")[0].param("cursor") is None
-    assert project.bookmarks(":again")["users"]["cursor"]
-
     assert "Plugin configuration is valid" in project.run("config", "test", "tap-croct")
     said = project.run("config", "test", "tap-croct", fails=True, TAP_CROCT_API_KEY="wrong")
     assert "events: 401 Unauthorized" in said
-    said = project.run(*pipeline, fails=True, TAP_CROCT_PAGE_SIZE="5000")
-    assert "page_size: must be an integer from 1 to 1000" in said
-    assert "Traceback" not in said
 
     project.run("select", "tap-croct", "events", "*")
     project.run("select", "--exclude", "tap-croct", "events", "payload.cart")
@@ -94,6 +86,7 @@ def test_the_way_through_meltano(project: Project) -> None:
     sandbox.requests.clear()
     project.warehouse.unlink()
     project.run("run", "--state-id-suffix=picked", "tap-croct", "target-duckdb")
+    assert sandbox.pages("events")[0].param("cursor") is None
     assert {request.stream for request in sandbox.requests} == {"events"}
     with duckdb.connect(str(project.warehouse), read_only=True) as connection:
         (carts,) = connection.execute(

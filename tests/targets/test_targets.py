@@ -6,7 +6,6 @@ The data has what the schemas do not know, too: nothing of it is lost, and nothi
 from __future__ import annotations
 
 import csv
-import hashlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +14,6 @@ from dev.environments import ROOT
 from dev.expected import KEYS, STREAMS
 from dev.running import run_tap
 from tests.support import odd
-from tests.support.catalogs import select, selected_catalog
 from tests.support.loaded import DuckDB, Jsonl, PostgresTarget, S3Jsonl, Target, utc
 from tests.support.pipes import Pipe
 
@@ -79,24 +77,6 @@ def test_twice(target: Target, sandbox: Sandbox) -> None:
     assert len(target.records("events")) == len(sandbox.world.items("events"))
     for stream in STREAMS:
         assert 0 < new[stream] < len(sandbox.world.items(stream))
-
-
-def test_selection_and_stream_maps(target: Target, sandbox: Sandbox) -> None:
-    catalog = selected_catalog(target.folder, "events", "users")
-    select(catalog, "events", "payload", "cart", selected=False)
-    maps = {"users": {"email": "sha256(email) if email else None", "phone": "__NULL__"}}
-    output = target.run(sandbox.config(stream_maps=maps), catalog=catalog)
-    assert {message["stream"] for message in output.of("SCHEMA")} == {"events", "users"}
-    tables = wanted(target, sandbox)
-    for event in tables["events"].values():
-        event["payload"].pop("cart", None)
-    for user in tables["users"].values():
-        user["phone"] = None
-        if user["email"]:
-            user["email"] = hashlib.sha256(user["email"].encode()).hexdigest()
-    for stream in ("events", "users"):
-        assert target.table(stream) == tables[stream]
-    assert all("phone" not in user for user in target.records("users"))
 
 
 def test_flattened(target: Target, sandbox: Sandbox) -> None:
