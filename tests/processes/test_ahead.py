@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dev.expected import expected_records
 from dev.running import launch
-from dev.sandbox import Fault
 from tests.support.slow_reader import lines_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from dev.sandbox import Sandbox
-    from tests.support.fixtures import Start, Tap
+    from tests.support.fixtures import Start
 
 PAGE = 50
 EVENT = b'{"type":"RECORD","stream":"events"'
@@ -67,11 +65,3 @@ def test_at_most_one_page_ahead(start: Start, tmp_path: Path) -> None:
                 assert len(sandbox.pages("events")) <= page + 1
                 seen += 1
     assert seen == len(sandbox.world.items("events"))
-
-
-def test_an_error_ahead_waits_for_its_turn(sandbox: Sandbox, tap: Tap) -> None:
-    sandbox.faults = [Fault(status=401, when=lambda request: len(sandbox.pages("events")) == 2)]
-    output = tap(sandbox.config(page_size=100))
-    assert output.code == 1
-    assert output.records("events") == expected_records(sandbox.world, "events")[:100]
-    assert output.state["bookmarks"]["events"]["cursor"]

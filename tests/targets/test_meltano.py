@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
+import yaml
 
 from dev.environments import ROOT
-from dev.expected import STREAMS, expected_records
+from dev.expected import STREAMS, Record, expected_records
 from dev.meltano_project import MeltanoProject
 from dev.sandbox import Sandbox, World
 from dev.warehouse import differences
@@ -17,6 +18,8 @@ from dev.warehouse import differences
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.support.fixtures import Json
 
 
 class Project(MeltanoProject):
@@ -99,50 +102,44 @@ def test_the_way_through_meltano(project: Project) -> None:
 
 def what_people_write(project: Project) -> None:
     """Selection and maps as Meltano hands them on: they work, or the run says why not."""
+    file = project.folder / "meltano.yml"
     text = (ROOT / "meltano.yml").read_text()
-    yaml = project.folder / "meltano.yml"
-    yaml.write_text(text.replace("pip_url: -e .", f"pip_url: -e {ROOT}"))
+    file.write_text(text.replace("pip_url: -e .", f"pip_url: -e {ROOT}"))
     project.run("select", "tap-croct", "users", "*")
-    users_selected = yaml.read_text()
+    selected = file.read_text()
 
-    def users(*settings: tuple[str, str], fails: bool = False) -> tuple[list[Any], str]:
-        yaml.write_text(users_selected)
-        for name, value in settings:
-            project.run("config", "set", "tap-croct", name, value)
+    def users(change: Json, *command: str, fails: bool = False) -> tuple[list[Record], str]:
+        content = yaml.safe_load(selected)
+        content["plugins"]["extractors"][0].update(change)
+        file.write_text(yaml.safe_dump(content))
+        if command:
+            project.run("config", "set", "tap-croct", *command)
         project.sandbox.requests.clear()
         said = project.run("invoke", "tap-croct", fails=fails)
         messages = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
         return [m["record"] for m in messages if m["type"] == "RECORD"], said
 
     wanted = expected_records(project.sandbox.world, "users")
-    assert users()[0] == wanted
-    records, _ = users(("_metadata", '{"users.email": {"selected": false}}'))
-    assert records == [{n: v for n, v in record.items() if n != "email"} for record in wanted]
-    records, _ = users(("_metadata.users.email.selected", "false"))
-    assert all("email" not in record for record in records)
-    assert records
-    records, _ = users(("_schema", '{"users": {"vip": {"type": ["boolean", "null"]}}}'))
-    assert records == wanted
-    for setting, value, why in (
-        ("_metadata", '{"users.email": {"Selected": false}}', 'did you mean "selected"'),
-        (
-            "_schema",
-            '{"users": {"email": {"type": ["string", "null"], "selected": false}}}',
-            "`selected` is true in the metadata, false in its schema",
-        ),
-        ("stream_maps.users.email", "null", 'must be an expression (a string) or "__NULL__"'),
-    ):
-        records, said = users((setting, value), fails=True)
-        assert why in said
-        assert not records
-        assert not project.sandbox.requests
-    # What Meltano does not find never gets into a catalog.
-    _, said = users(("_metadata", '{"users.e-mail": {"selected": false}}'))
-    assert "Property `e-mail` was not found in the schema of stream `users`" in said
-    assert users(("stream_maps", '{"users": {"email": "__NULL__"}}'))[0] == [
-        {n: v for n, v in record.items() if n != "email"} for record in wanted
+    without = [{n: v for n, v in record.items() if n != "email"} for record in wanted]
+    right: list[tuple[Json, tuple[str, ...], list[Record]]] = [
+        ({"metadata": {"users.email": {"selected": False}}}, (), without),
+        ({}, ("_metadata.users.email.selected", "false"), without),
+        ({"schema": {"users": {"vip": {"type": ["boolean", "null"]}}}}, (), wanted),
     ]
-    maps = '{"users": {"email": null, "firstName": "firstName"}}'
-    _, said = users(("stream_maps", maps), fails=True)
-    assert "stream_maps: users.email: Meltano drops nulls" in said
-    assert not project.sandbox.requests
+    for change, command, records in right:
+        assert users(change, *command)[0] == records
+    # What Meltano does not find never gets into a catalog.
+    _, said = users({"metadata": {"users.e-mail": {"selected": False}}})
+    assert "Property `e-mail` was not found in the schema of stream `users`" in said
+    email = {"type": ["string", "null"], "selected": False}
+    maps = {"users": {"email": None, "firstName": "firstName"}}
+    wrong: list[tuple[Json, tuple[str, ...], str]] = [
+        ({"metadata": {"users.email": {"Selected": False}}}, (), 'did you mean "selected"'),
+        ({"schema": {"users": {"email": email}}}, (), "is true in the metadata, false in its"),
+        ({}, ("stream_maps.users.email", "null"), 'an expression (a string) or "__NULL__"'),
+        ({"config": {"stream_maps": maps}}, (), "stream_maps: users.email: Meltano drops nulls"),
+    ]
+    for change, command, why in wrong:
+        _, said = users(change, *command, fails=True)
+        assert why in said
+        assert not project.sandbox.requests
