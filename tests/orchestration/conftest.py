@@ -1,19 +1,13 @@
 """What the tests of schedulers share: an installed Meltano project, and a look at the warehouse."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import pytest
 
 from dev.expected import STREAMS
 from dev.meltano_project import MeltanoProject
+from dev.postgres import Postgres
+from dev.sandbox import Sandbox
 from dev.warehouse import postgres_differences
-
-if TYPE_CHECKING:
-    from dev.postgres import Postgres
-    from dev.sandbox import Sandbox
-    from tests.orchestration.shells import NewProject, Same
+from tests.orchestration.shells import NewProject, Same
 
 
 @pytest.fixture(scope="session")

@@ -1,16 +1,12 @@
 """Airflow, and what tests ask it."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import requests
 
 from dev.airflow import Airflow
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class Deployment(Airflow):

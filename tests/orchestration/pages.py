@@ -1,7 +1,5 @@
 """The commands and files that the pages in `docs` show."""
 
-from __future__ import annotations
-
 from tests.support.documents import steps
 
 

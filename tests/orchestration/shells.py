@@ -1,7 +1,5 @@
 """Commands as people type them, with Meltano, the tap and a target in the `PATH`."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

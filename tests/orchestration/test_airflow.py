@@ -3,28 +3,22 @@
 One story in the order of `docs/first-export.md`, since a deployment takes half a minute to start.
 """
 
-from __future__ import annotations
-
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from dev.environments import REQUIREMENTS, ROOT
 from dev.expected import STREAMS, moment
+from dev.meltano_project import MeltanoProject
+from dev.postgres import Postgres
 from dev.sandbox import Fault, Sandbox, World
+from dev.sandbox.api import Request
 from dev.sandbox.world import BEGINNING, DAY
 from tests.orchestration.deployment import Deployment
 from tests.orchestration.pages import block, commands
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from dev.meltano_project import MeltanoProject
-    from dev.postgres import Postgres
-    from dev.sandbox.api import Request
-    from tests.orchestration.shells import NewProject, Same
+from tests.orchestration.shells import NewProject, Same
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("airflow")]
 

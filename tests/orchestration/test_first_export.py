@@ -1,25 +1,18 @@
 """`docs/first-export.md` on one machine: the seam, months side by side, and no gap between."""
 
-from __future__ import annotations
-
 import json
 import re
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import pytest
 
 from dev.environments import ROOT
 from dev.expected import KEYS, STREAMS, moment
-from dev.sandbox import Fault
+from dev.sandbox import Fault, Sandbox
 from dev.sandbox.world import BEGINNING, DAY
 from tests.orchestration.pages import block
-from tests.orchestration.shells import finish, shell
-
-if TYPE_CHECKING:
-    from dev.sandbox import Sandbox
-    from tests.orchestration.shells import NewProject, Same
-    from tests.support.fixtures import Start
+from tests.orchestration.shells import NewProject, Same, finish, shell
+from tests.support.fixtures import Start
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("schedulers")]
 

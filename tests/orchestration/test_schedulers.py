@@ -1,7 +1,5 @@
 """cron, GitHub Actions and Kubernetes, as `docs/scheduling.md` shows them, and two runs at once."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil
@@ -9,7 +7,6 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 import yaml
@@ -17,20 +14,17 @@ from check_jsonschema import main as check_jsonschema  # type: ignore[import-unt
 from click.testing import CliRunner
 
 from dev.environments import ROOT, environment
+from dev.postgres import Postgres
 from dev.processes import wait_until
 from dev.running import write
 from dev.sandbox import Fault
 from dev.sandbox.world import BEGINNING, DAY
 from tests.orchestration.pages import block
-from tests.orchestration.shells import finish, shell
+from tests.orchestration.shells import NewProject, Same, finish, shell
 from tests.orchestration.shells import start as run
 from tests.support.documents import steps
+from tests.support.fixtures import Start
 from tests.support.reader import Reader
-
-if TYPE_CHECKING:
-    from dev.postgres import Postgres
-    from tests.orchestration.shells import NewProject, Same
-    from tests.support.fixtures import Start
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("schedulers")]
 

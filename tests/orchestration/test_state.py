@@ -1,26 +1,20 @@
 """Meltano's state where workers are not one machine: in PostgreSQL and in S3-compatible storage."""
 
-from __future__ import annotations
-
 import re
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
 import pytest
 
+from dev.meltano_project import MeltanoProject
+from dev.postgres import Postgres
+from dev.sandbox import Sandbox
 from tests.orchestration.pages import block
-from tests.orchestration.shells import finish, shell
+from tests.orchestration.shells import NewProject, Same, finish, shell
+from tests.support.s3 import S3Server
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+Machine = Callable[[], MeltanoProject]
 
-    from dev.meltano_project import MeltanoProject
-    from dev.postgres import Postgres
-    from dev.sandbox import Sandbox
-    from tests.orchestration.shells import NewProject, Same
-    from tests.support.s3 import S3Server
-
-    Machine = Callable[[], MeltanoProject]
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("schedulers")]
 

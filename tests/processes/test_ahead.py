@@ -1,20 +1,14 @@
 """The page after is fetched while this one is written, one page ahead and never more."""
 
-from __future__ import annotations
-
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from dev.running import launch
+from dev.sandbox import Sandbox
+from tests.support.fixtures import Start
 from tests.support.slow_reader import lines_of
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from dev.sandbox import Sandbox
-    from tests.support.fixtures import Start
 
 PAGE = 50
 EVENT = b'{"type":"RECORD","stream":"events"'

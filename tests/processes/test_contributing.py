@@ -1,17 +1,12 @@
 """What CONTRIBUTING says about the sandbox and `make clean`."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from dev.environments import ROOT
 from dev.sandbox import Switches
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_the_key_of_the_sandbox() -> None:

@@ -1,7 +1,5 @@
 """Standard output that is closed, full or non-blocking, and signals before there is a tap."""
 
-from __future__ import annotations
-
 import json
 import os
 import select
@@ -10,18 +8,15 @@ import subprocess
 import time
 from itertools import cycle
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from dev.environments import ROOT
 from dev.expected import STREAMS, expected_records
 from dev.running import TAP, Output, clean_environment, write
+from dev.sandbox import Sandbox
 from tap_croct import SIGNALS
-
-if TYPE_CHECKING:
-    from dev.sandbox import Sandbox
-    from tests.support.fixtures import Start
+from tests.support.fixtures import Start
 
 ENVIRONMENT = clean_environment(PYTHONPATH=str(ROOT))
 

@@ -1,21 +1,16 @@
 """The package: it installs, holds only what it should, and has one version."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import venv
 import zipfile
 from importlib import metadata
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from dev.environments import ROOT
 from dev.running import clean_environment
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 if sys.version_info >= (3, 11):
     import tomllib

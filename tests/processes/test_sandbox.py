@@ -1,26 +1,20 @@
 """The sandbox as people start it: `python -m dev.sandbox`."""
 
-from __future__ import annotations
-
 import re
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import pytest
 import requests
 
 from dev.environments import ROOT
+from dev.running import Output
 from dev.sandbox.api import EVENT_TYPES
 from tap_croct import schemas
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from dev.running import Output
 
 COMMAND = [sys.executable, "-m", "dev.sandbox"]
 

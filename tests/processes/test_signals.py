@@ -1,11 +1,10 @@
 """A run that is cut ends at once, on a whole line, and the next one resumes."""
 
-from __future__ import annotations
-
 import re
 import signal
+import subprocess
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -13,14 +12,8 @@ from dev.crashes import PAGE, Case, Crashes
 from dev.expected import count_by_key, expected_records
 from dev.processes import wait_until
 from dev.running import Output, launch
-from dev.sandbox import Fault
-
-if TYPE_CHECKING:
-    import subprocess
-    from pathlib import Path
-
-    from dev.sandbox import Sandbox
-    from tests.support.fixtures import Start
+from dev.sandbox import Fault, Sandbox
+from tests.support.fixtures import Start
 
 SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
 

@@ -4,19 +4,14 @@ Most tests run the tap in their own process. These hold that against the real th
 of run and each kind of end.
 """
 
-from __future__ import annotations
-
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
 from dev.expected import STREAMS, expected_records
-from dev.sandbox import Fault
-
-if TYPE_CHECKING:
-    from dev.sandbox import Sandbox
-    from tests.support.fixtures import Tap
+from dev.sandbox import Fault, Sandbox
+from tests.support.fixtures import Tap
 
 VARIES = [
     # what differs from run to run, and what takes its place

@@ -1,17 +1,13 @@
 """Batch files of the tap."""
 
-from __future__ import annotations
-
 import gzip
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from dev.running import Output
+from dev.running import Output
 
 
 def batches(folder: Path, **settings: Any) -> dict[str, Any]:

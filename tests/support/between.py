@@ -1,17 +1,12 @@
 """A server that stands between the tap and the sandbox, and meddles with some connections."""
 
-from __future__ import annotations
-
 import socket
+import ssl
 import threading
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Callable
-
-    from dev.sandbox import Sandbox
+from dev.sandbox import Sandbox
 
 
 class Between:

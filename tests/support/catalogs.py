@@ -1,18 +1,12 @@
 """Catalogs as the tap discovers them, with things selected and deselected."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from dev.expected import STREAMS
+from tests.support.fixtures import Json
 from tests.support.in_process import run_tap_in_process
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.support.fixtures import Json
-
 
 _discovered: list[str] = []
 

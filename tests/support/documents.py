@@ -8,17 +8,12 @@ An HTML comment before a fence says what is special about it:
 - `<!-- test: catalog STREAM -->`: entries of a stream's `metadata`, one a line, for `catalog.json`.
 """
 
-from __future__ import annotations
-
 import re
 import textwrap
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from dev.environments import ROOT
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _FENCE = re.compile(r"^(?P<indent> *)(?P<fence>```+|~~~+)(?P<language>[\w-]*).*$")
 _MARKER = re.compile(r"^ *<!-- test: (?P<kind>skip|file|output|catalog)(?: (?P<text>.+?))? *-->$")

@@ -4,8 +4,6 @@ Selection, stream maps and flattening are drawn. The items are always the same: 
 with odd properties at every depth.
 """
 
-from __future__ import annotations
-
 import copy
 import itertools
 import json

@@ -1,16 +1,12 @@
 """Asking a DuckDB file with the newest DuckDB, which the tests' own can't open."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from dev.environments import environment
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _ASK = """
 import json, sys, duckdb

@@ -5,12 +5,11 @@ without the tap's help: all that had arrived when it began, in its scope, unless
 delivered it already.
 """
 
-from __future__ import annotations
-
 import logging
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from unittest import mock
 
 from hypothesis import strategies as st
@@ -19,13 +18,8 @@ from tap_croct import export, times
 from tap_croct.bookmark import HOUR, Bookmark, Job, checked_state
 from tap_croct.decode import Page
 from tap_croct.errors import ApiError
-from tap_croct.export import CAUGHT_UP, END_DATE, NOTHING_YET, Export
+from tap_croct.export import CAUGHT_UP, END_DATE, NOTHING_YET, Api, Export
 from tap_croct.times import Scope, to_rfc3339
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from tap_croct.export import Api
 
 BEGIN = 1_767_225_600_000
 DAY = 24 * HOUR
@@ -105,7 +99,7 @@ class History:
     late: int = 1
 
     @property
-    def steady(self) -> History:
+    def steady(self) -> "History":
         """The same without what makes a run resume by time; records may be as late as they like."""
         runs = [replace(run, forgets=None, end=None) for run in self.runs]
         return replace(self, runs=runs, late=20)

@@ -3,8 +3,6 @@
 What is global to a process is as a new process has it during the run, and as it was afterwards.
 """
 
-from __future__ import annotations
-
 import gc
 import io
 import logging
@@ -12,19 +10,17 @@ import os
 import signal
 import sys
 import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from types import FrameType
+from typing import Any
 from unittest import mock
 
 import pytest
 
 from dev.running import Output, arguments, clean_environment
 from tap_croct.__main__ import main
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-    from types import FrameType
 
 
 def run_tap_in_process(

@@ -1,24 +1,19 @@
 """Targets, and what they loaded, as records that can be compared with the source."""
 
-from __future__ import annotations
-
 import gzip
 import json
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import duckdb
 
 from dev.expected import KEYS, STREAMS, Record
+from dev.postgres import Postgres
 from dev.warehouse import SCHEMAS
 from tests.support.pipes import Pipe
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from dev.postgres import Postgres
-    from tests.support.s3 import S3Server
+from tests.support.s3 import S3Server
 
 Tables = dict[str, dict[str, Record]]
 

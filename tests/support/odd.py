@@ -1,14 +1,10 @@
 """Data that the schemas do not promise: additions, old contracts, huge numbers, impossible times."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dev.expected import STREAMS, Record, by_key, expected
+from dev.sandbox import World
 from dev.warehouse import SCHEMAS
-
-if TYPE_CHECKING:
-    from dev.sandbox import World
 
 BEYOND_CALENDARS = 400_000_000_000_000
 """Milliseconds since the epoch: in the year 14645."""

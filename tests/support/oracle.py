@@ -6,14 +6,13 @@ means to differ from it: what has no column moves into the column `additionalPro
 under the name that its column would have; and flattened objects that are null are left out.
 """
 
-from __future__ import annotations
-
 import contextlib
 import copy
 import io
 import json
 import logging
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Iterator
+from typing import Any, ClassVar
 
 from singer_sdk import Stream, Tap
 from singer_sdk.helpers.conform import TypeConformanceLevel
@@ -23,9 +22,6 @@ from singer_sdk.singerlib.json import serialize_json
 from dev.expected import expected
 from dev.running import Output
 from dev.warehouse import SCHEMAS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 Json = dict[str, Any]
 
@@ -39,7 +35,7 @@ class _ReferenceStream(Stream):
     """A stream that yields finished records; the SDK does the rest."""
 
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
-    _tap: Reference
+    _tap: "Reference"
 
     def get_records(self, context: object) -> Iterator[Json]:
         del context

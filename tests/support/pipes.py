@@ -1,16 +1,12 @@
 """Pipes from the tap into real targets, each installed in an environment of its own."""
 
-from __future__ import annotations
-
 import json
 import subprocess
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from dev.environments import environment
 from dev.running import Output, clean_environment, run_tap, write
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 class Pipe:

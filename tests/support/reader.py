@@ -1,27 +1,23 @@
 """A reader who does what a page says, from top to bottom, in a folder of the test's own."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
 from dev.environments import REQUIREMENTS, ROOT
 from dev.running import clean_environment, run_tap, write
+from dev.sandbox import Sandbox
 from tests.support import shim
-from tests.support.documents import steps
+from tests.support.documents import Step, steps
 from tests.support.duck import path_with
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from dev.sandbox import Sandbox
-    from tests.support.documents import Step
+Ask = Callable[[str], list[dict[str, Any]]]
 
 _COPIED = ("README.md", "bin", "docs", "meltano.yml", "pyproject.toml", "sample_config.json")
 _TROUBLE = (AssertionError, SyntaxError, ValueError, yaml.YAMLError, subprocess.TimeoutExpired)
@@ -46,7 +42,7 @@ class Reader:
         """
         self.folder = folder / "clone"
         self.sandbox = sandbox
-        self.ask: Callable[[str], list[dict[str, Any]]] | None = None
+        self.ask: Ask | None = None
         """Answers a query, where the page has a database."""
 
         self.answers: list[list[dict[str, Any]]] = []

@@ -1,17 +1,12 @@
 """Runs against a sandbox, one or many after each other, and what has to come of them."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dev.expected import KEYS, ORDERS, STREAMS, Record, by_key, expected_records
-from dev.sandbox import Fault
-
-if TYPE_CHECKING:
-    from dev.running import Output
-    from dev.sandbox import Sandbox
-    from tests.support.fixtures import Json, Tap
+from dev.running import Output
+from dev.sandbox import Fault, Sandbox
+from tests.support.fixtures import Json, Tap
 
 ANEW = "since the bookmark was made: exporting"
 """What the log says of a stream that starts from scratch."""

@@ -1,18 +1,13 @@
 """S3-compatible storage on this machine."""
 
-from __future__ import annotations
-
 import re
 import subprocess
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import requests
 
 from dev.environments import environment
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class S3Server:

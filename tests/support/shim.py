@@ -4,8 +4,6 @@ What it replaces is what belongs to a reader's own machine: where the API is, wh
 installed, where a warehouse is.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

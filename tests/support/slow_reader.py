@@ -1,14 +1,10 @@
 """Reading what a process writes as a slow target does."""
 
-from __future__ import annotations
-
 import io
+import subprocess
 import threading
-from typing import TYPE_CHECKING, cast
-
-if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import Iterator
+from collections.abc import Iterator
+from typing import cast
 
 _NEVER = threading.Event()
 

@@ -1,20 +1,16 @@
 """`bin/nightly.sh` in a folder of its own, night after night."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dev.environments import ROOT
 from dev.expected import STREAMS
 from dev.running import clean_environment, write
+from dev.sandbox import Sandbox
 from tests.support.duck import path_with
-
-if TYPE_CHECKING:
-    from dev.sandbox import Sandbox
 
 SCRIPT = ROOT / "bin" / "nightly.sh"
 

@@ -1,26 +1,21 @@
 """The README and the docs say what is so."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 
 from dev.expected import STREAMS
+from dev.postgres import Postgres
 from dev.running import write
+from dev.sandbox import Sandbox
 from dev.warehouse import SCHEMAS
 from tests.support import duck
 from tests.support.documents import Step, pages, steps, table
 from tests.support.reader import Reader, follow
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from dev.postgres import Postgres
-    from dev.sandbox import Sandbox
 
 
 @pytest.fixture

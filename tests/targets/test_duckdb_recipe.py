@@ -1,24 +1,19 @@
 """DuckDB without a target: `bin/nightly.sh bin/load-duckdb.sh`, night after night."""
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from dev.environments import ROOT, environment
 from dev.expected import STREAMS, Record, expected_records, moment
 from dev.running import write
+from dev.sandbox import Sandbox
 from dev.warehouse import SCHEMAS, row_differences
 from tests.support import duck
 from tests.support.documents import steps
 from tests.targets.nights import Nights
-
-if TYPE_CHECKING:
-    from dev.sandbox import Sandbox
 
 pytestmark = pytest.mark.slow
 

@@ -1,31 +1,26 @@
 """The known issues of `docs/targets.md`, each as it is: a release that cures one fails its test."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import time
 from contextlib import ExitStack
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from packaging.requirements import Requirement
 
 from dev.environments import environment
 from dev.expected import STREAMS, by_key, expected_records
-from dev.running import clean_environment, run_tap, write
+from dev.postgres import Postgres
+from dev.running import Output, clean_environment, run_tap, write
+from dev.sandbox import Sandbox
 from tests.support import duck
 from tests.support.batches import batches
 from tests.support.loaded import DuckDB, Jsonl, PostgresTarget, S3Jsonl
 from tests.support.pipes import Pipe
-
-if TYPE_CHECKING:
-    from dev.postgres import Postgres
-    from dev.running import Output
-    from dev.sandbox import Sandbox
-    from tests.support.s3 import S3Server
+from tests.support.s3 import S3Server
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("postgres")]
 

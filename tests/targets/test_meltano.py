@@ -1,9 +1,9 @@
 """At home in Meltano: the pipeline, and the commands that people use around it."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -14,12 +14,7 @@ from dev.expected import STREAMS, Record, expected_records
 from dev.meltano_project import MeltanoProject
 from dev.sandbox import Sandbox, World
 from dev.warehouse import differences
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from tests.support.fixtures import Json
+from tests.support.fixtures import Json
 
 
 class Project(MeltanoProject):

@@ -1,26 +1,19 @@
 """`bin/nightly.sh`: whatever fails, the state is never ahead of what was loaded."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from dev.environments import environment
 from dev.expected import STREAMS, by_key, expected_records
 from dev.running import write
-from dev.sandbox import Fault
+from dev.sandbox import Fault, Sandbox
 from tests.support.catalogs import selected_catalog
 from tests.targets.nights import Nights
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from dev.sandbox import Sandbox
 
 pytestmark = pytest.mark.slow
 

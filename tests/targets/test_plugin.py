@@ -1,7 +1,5 @@
 """The plugin definition brings the tap into a Meltano project with one command."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

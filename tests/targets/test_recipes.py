@@ -1,30 +1,24 @@
 """The recipes of the docs do what the docs say, compared with the source."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from dev.environments import ROOT
 from dev.expected import KEYS, STREAMS, by_key, expected_records
-from dev.running import write
+from dev.postgres import Postgres
+from dev.running import Output, write
+from dev.sandbox import Sandbox
 from tests.support.documents import Step, steps
+from tests.support.fixtures import Start, Tap
 from tests.support.loaded import DuckDB
 from tests.support.reader import Reader, follow
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from dev.postgres import Postgres
-    from dev.running import Output
-    from dev.sandbox import Sandbox
-    from tests.support.fixtures import Start, Tap
 
 SALT = "pepper and salt"
 

@@ -3,25 +3,20 @@
 The data has what the schemas do not know, too: nothing of it is lost, and nothing stops.
 """
 
-from __future__ import annotations
-
 import csv
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dev.environments import ROOT
 from dev.expected import KEYS, STREAMS
+from dev.postgres import Postgres
 from dev.running import run_tap
+from dev.sandbox import Sandbox
 from tests.support import odd
 from tests.support.loaded import DuckDB, Jsonl, PostgresTarget, S3Jsonl, Target, utc
 from tests.support.pipes import Pipe
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from dev.postgres import Postgres
-    from dev.sandbox import Sandbox
 
 pytestmark = pytest.mark.slow
 
