@@ -20,7 +20,7 @@ from dev.running import run_tap
 from dev.sandbox import Sandbox, Switches, World
 
 HISTORIES = "Random histories of 2 to 8 runs, 3,200, each twice: records late within the lookback, and any time"
-ORACLE = "Random catalogs, stream maps, depths and records, 5,000 cases, as the SDK has them"
+ORACLE = "Random catalogs, stream maps and depths, 3,000 cases, as the SDK has them"
 ORACLE_TESTS = "tests/wire/test_oracle.py"
 
 CHANGED = 6
