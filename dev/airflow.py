@@ -4,25 +4,20 @@ With CeleryExecutor, a Redis server as the broker and workers, too. All of it is
 folder, and stops with the context.
 """
 
-from __future__ import annotations
-
 import signal
 import subprocess
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
+
+from typing_extensions import Self
 
 from dev.environments import ROOT, environment
+from dev.meltano_project import MeltanoProject
+from dev.postgres import Postgres
 from dev.processes import descendants, free_port, kill, wait_until
 from dev.running import clean_environment
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from typing_extensions import Self
-
-    from dev.meltano_project import MeltanoProject
-    from dev.postgres import Postgres
 
 ENV_FILE = ROOT / "orchestrate" / "airflow.env"
 DAGS = {"croct", "croct_history"}

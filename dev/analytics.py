@@ -5,15 +5,14 @@ and builds in turns: everything from scratch, then again with nothing new, the e
 seconds are what dbt says it took to run the models, without its own start.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import duckdb
@@ -23,9 +22,6 @@ from dev.expected import STREAMS
 from dev.postgres import Postgres, postgres
 from dev.running import clean_environment, run_tap, write
 from dev.sandbox import Sandbox, World
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 EVENTS = 1_000_000
 VISITS = 1000

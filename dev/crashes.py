@@ -1,7 +1,5 @@
 """Exports that are killed again and again, and what that loses or repeats."""
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 import json
@@ -11,9 +9,11 @@ import signal
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
@@ -22,10 +22,6 @@ from dev.running import launch
 from dev.sandbox import Sandbox, Switches, World
 from dev.sandbox.api import ENDS, UNITS
 from dev.sandbox.world import BEGINNING, DAY
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 PAGE = 25
 BATCH = 2 * PAGE

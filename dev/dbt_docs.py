@@ -4,8 +4,6 @@
 of date.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from dev.dictionary import columns

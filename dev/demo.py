@@ -4,13 +4,10 @@ Starts the sandbox, has Meltano bring its records into a DuckDB file, lets new d
 bring those and build the dbt models, and compares the warehouse with the source row for row.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import shutil
 import sys
-from typing import TYPE_CHECKING
 
 import duckdb
 import yaml
@@ -18,11 +15,8 @@ import yaml
 from dev.environments import ROOT, environment
 from dev.expected import STREAMS, expected_records
 from dev.meltano_project import meltano
-from dev.sandbox import Sandbox, World
+from dev.sandbox import Request, Sandbox, World
 from dev.warehouse import differences
-
-if TYPE_CHECKING:
-    from dev.sandbox import Request
 
 OUTPUT = ROOT / "output" / "demo"
 WAREHOUSE = OUTPUT / "warehouse.duckdb"

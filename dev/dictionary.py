@@ -3,16 +3,12 @@
 `make dictionary` (or `python -m dev.dictionary`) writes them; a test fails when they are out of date.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from dev.environments import ROOT
 from dev.warehouse import SCHEMAS
 from tap_croct import schemas
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 PAGE = ROOT / "docs" / "streams.md"
 MARKER = "<!-- From here on: generated from tap_croct/schemas.py by `make dictionary`. -->\n"

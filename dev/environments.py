@@ -3,19 +3,14 @@
 `python -m dev.environments NAME` prints the folder of one; it is made if need be.
 """
 
-from __future__ import annotations
-
 import fcntl
 import shutil
 import subprocess
 import sys
 import venv
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ROOT = Path(__file__).parent.parent
 TOOLS = ROOT / ".tools"

@@ -1,16 +1,12 @@
 """What the tap's records should be, written without the tap."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from dev.sandbox import World
 from dev.sandbox.world import METADATA
-
-if TYPE_CHECKING:
-    from dev.sandbox import World
 
 STREAMS = ("events", "sessions", "users")
 KEYS = {"events": "id", "sessions": "sessionId", "users": "userId"}

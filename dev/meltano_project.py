@@ -1,17 +1,11 @@
 """Running Meltano, and a project in a folder of its own with the repository's `meltano.yml`."""
 
-from __future__ import annotations
-
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from dev.environments import ROOT, environment
 from dev.running import clean_environment
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from dev.sandbox import Sandbox
+from dev.sandbox import Sandbox
 
 
 def meltano(folder: Path, *args: str, fails: bool = False, **variables: str) -> str:
@@ -65,7 +59,7 @@ class MeltanoProject:
             **variables,
         }
 
-    def share_plugins(self, other: MeltanoProject) -> None:
+    def share_plugins(self, other: "MeltanoProject") -> None:
         """Use the plugins that another project has installed, instead of installing them."""
         (self.folder / ".meltano").mkdir()
         for kind in ("extractors", "loaders"):

@@ -3,8 +3,6 @@
 `make plugin` (or `python -m dev.plugin`) writes it; a test fails when it is out of date.
 """
 
-from __future__ import annotations
-
 import re
 import textwrap
 

@@ -1,19 +1,15 @@
 """A temporary PostgreSQL server."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from subprocess import PIPE
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dev.environments import environment
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 PG_SERVER = Path(__file__).parent / "pg_server.py"
 

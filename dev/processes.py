@@ -1,17 +1,13 @@
 """Ports and processes of this machine, and waiting for them."""
 
-from __future__ import annotations
-
 import os
 import signal
 import socket
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from typing import Any
 
 
 def free_port() -> int:

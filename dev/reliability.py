@@ -3,8 +3,6 @@
 Injects faults, kills exports, tries odd inputs, and counts what is lost and what is exported again.
 """
 
-from __future__ import annotations
-
 import argparse
 import subprocess
 import sys

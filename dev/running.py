@@ -1,21 +1,17 @@
 """Running the tap as a process, and what it puts out."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess
 import sys
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from subprocess import PIPE
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dev.environments import ROOT
 from dev.expected import STREAMS, Record
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 TAP = [sys.executable, "-m", "tap_croct"]
 

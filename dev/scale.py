@@ -5,8 +5,6 @@ PostgreSQL with one, two, four and eight intervals at a time, from a sandbox tha
 page. Once more, a worker is killed in the middle. Each time, the warehouse equals the source.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

@@ -1,19 +1,15 @@
 """Comparing a warehouse with the source, every row and every value."""
 
-from __future__ import annotations
-
 import json
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import duckdb
 
 from dev.expected import KEYS, ORDERS, Record, expected_records, moment
+from dev.postgres import Postgres
+from dev.sandbox import World
 from tap_croct.tap import STREAMS
-
-if TYPE_CHECKING:
-    import duckdb
-
-    from dev.postgres import Postgres
-    from dev.sandbox import World
 
 SCHEMAS: dict[str, Any] = {name: stream.schema for name, stream in STREAMS.items()}
 

@@ -1,7 +1,5 @@
 """The command `tap-croct`: signals first, errors as one line, exit codes."""
 
-from __future__ import annotations
-
 import gc
 import os
 import signal

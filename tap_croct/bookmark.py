@@ -1,20 +1,14 @@
 """The bookmark of a stream: where an export stopped, and where the next one resumes."""
 
-from __future__ import annotations
-
+import logging
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tap_croct import times
 from tap_croct.errors import InputError
 from tap_croct.logs import NAME_LIMIT, printable
-from tap_croct.times import Scope
-
-if TYPE_CHECKING:
-    import logging
-    from collections.abc import Iterable, Mapping
-
-    from tap_croct.times import Window
+from tap_croct.times import Scope, Window
 
 SCOPE = "scope"
 """Key of a stream's state: what the export was limited to when the bookmark was made."""
@@ -43,7 +37,7 @@ class Bookmark:
     finished: bool = False
 
     @classmethod
-    def of(cls, state: Mapping[str, Any]) -> Bookmark:
+    def of(cls, state: Mapping[str, Any]) -> "Bookmark":
         """Read the state of a stream.
 
         Args:

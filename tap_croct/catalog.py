@@ -1,28 +1,24 @@
 """Catalogs as people and tools write them: checked, and made fit for the SDK."""
 
-from __future__ import annotations
-
 import copy
 import difflib
 import functools
 import json
+import logging
 import re
 from collections import Counter
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, cast
 
 from singer_sdk.singerlib import Catalog, MetadataMapping
 
 from tap_croct.errors import InputError
 from tap_croct.logs import MISSPELT, NAME_LIMIT, guess, printable
 from tap_croct.schemas import ADDITIONAL
+from tap_croct.sync import CroctStream
 
-if TYPE_CHECKING:
-    import logging
-    from collections.abc import Collection, Iterator, Mapping
+Streams = Mapping[str, type[CroctStream]]
 
-    from tap_croct.sync import CroctStream
-
-    Streams = Mapping[str, type[CroctStream]]
 
 _SELECTED = "selected"
 _BY_DEFAULT = "selected-by-default"

@@ -1,19 +1,19 @@
 """HTTP: one page ahead, in limited time, with retries; and what a response means."""
 
-from __future__ import annotations
-
 import abc
 import random
 import ssl
 import threading
+from collections.abc import Mapping
 from http import HTTPStatus
 from io import BytesIO
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import backoff
 import requests
 import urllib3
+from backoff.types import Details
 from singer_sdk import RESTStream
 from typing_extensions import override
 
@@ -22,11 +22,6 @@ from tap_croct.decode import Page, decode_page
 from tap_croct.errors import MAX_RETRY_AFTER, ApiError, RetriableError
 from tap_croct.logs import counted, printable
 from tap_croct.times import now
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from backoff.types import Details
 
 DEADLINE = 10
 """How many timeouts the headers of a response may take, and its body again as many."""

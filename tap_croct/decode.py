@@ -1,22 +1,18 @@
 """What a response says: a page of plain dicts, problem details, how long to wait."""
 
-from __future__ import annotations
-
 import codecs
 import email.utils
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from tap_croct.logs import no_constant
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 SURROGATES_REPLACED = "unpaired surrogates are not text: replaced with U+FFFD"
 NUMBERS_AS_TEXT = "numbers that no decimal can hold are exported as text"

@@ -1,12 +1,11 @@
 """Errors: what went wrong, and what to do about it."""
 
-from __future__ import annotations
-
+from collections.abc import Iterator
 from http import HTTPStatus
 from http.client import HTTPException
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
+import requests
 from requests.exceptions import ContentDecodingError, ProxyError, SSLError, Timeout
 from singer_sdk.exceptions import (
     ConfigValidationError,
@@ -17,11 +16,6 @@ from singer_sdk.exceptions import (
 
 from tap_croct.decode import problem_details, retry_after
 from tap_croct.logs import printable, redacted
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import requests
 
 MAX_RETRY_AFTER = 600
 """The longest pause in seconds that the API can ask for; beyond it, the run fails."""

@@ -1,27 +1,20 @@
 """One run through a stream: which page comes next, and the bookmark that holds after it."""
 
-from __future__ import annotations
-
+import logging
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from singer_sdk.exceptions import FatalAPIError
 from singer_sdk.pagination import BaseAPIPaginator
 from typing_extensions import override
 
 from tap_croct import bookmark, times
-from tap_croct.bookmark import Bookmark
+from tap_croct.bookmark import Bookmark, Job, Resume
 from tap_croct.decode import Page
 from tap_croct.errors import ApiError
-from tap_croct.times import find_time_unit
-
-if TYPE_CHECKING:
-    import logging
-    from collections.abc import Iterator, Mapping
-
-    from tap_croct.bookmark import Job, Resume
-    from tap_croct.times import Window
+from tap_croct.times import Window, find_time_unit
 
 CONFIRM_AFTER = 5.0
 """Seconds after which a request that was rejected is sent again, before the rejection counts."""

@@ -1,7 +1,5 @@
 """What a run is given: files, the environment and the state of an earlier run."""
 
-from __future__ import annotations
-
 import importlib.util
 import io
 import json
@@ -9,8 +7,9 @@ import logging
 import os
 import re
 import ssl
+from collections.abc import Iterable
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 from urllib.parse import unquote
 from urllib.request import getproxies
 
@@ -19,9 +18,6 @@ from dotenv import dotenv_values
 
 from tap_croct.errors import InputError
 from tap_croct.logs import NAME_LIMIT, no_constant, printable, redact
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 PREFIX = "TAP_CROCT_"
 """Start of the names of the environment variables that hold settings."""

@@ -1,18 +1,14 @@
 """Texts for people (no secrets, no control characters, cut), spelling guesses, and the log."""
 
-from __future__ import annotations
-
 import difflib
 import json
 import logging
 import re
 import sys
 import traceback
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Collection, Iterable
+from typing import Any, NoReturn
 from urllib.parse import quote, quote_plus
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
 
 TEXT_LIMIT = 300
 """Characters of one text that a message quotes."""

@@ -1,20 +1,21 @@
 """What is done to the records of a stream: decided once per run, applied page by page."""
 
-from __future__ import annotations
-
 import fnmatch
 import json
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import simplejson
+from singer_sdk import Stream
 from singer_sdk.exceptions import MapExpressionError
-from singer_sdk.mapper import NULL_STRING, CustomStreamMap, RemoveRecordTransform
+from singer_sdk.mapper import NULL_STRING, CustomStreamMap, RemoveRecordTransform, StreamMap
 
 from tap_croct.records import (
     Flattener,
+    Record,
     convert_times,
     deselected,
     ensure_keys,
@@ -23,14 +24,6 @@ from tap_croct.records import (
     time_paths,
 )
 from tap_croct.schemas import ADDITIONAL, undeclared
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from singer_sdk import Stream
-    from singer_sdk.mapper import StreamMap
-
-    from tap_croct.records import Record
 
 _SEARCHED = 2000
 """How many records of a run are searched for nested properties that the schema lacks."""

@@ -1,7 +1,5 @@
 """Writing Singer messages to standard output, and records into batch files."""
 
-from __future__ import annotations
-
 import contextlib
 import gzip
 import importlib.util
@@ -10,25 +8,22 @@ import select
 import signal
 import sys
 import threading
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, BinaryIO
+from datetime import datetime
+from typing import Any, BinaryIO
 from uuid import uuid4
 
 from singer_sdk.batch import Batcher
 from singer_sdk.contrib.msgspec import MsgSpecWriter, decoder, encoder
+from singer_sdk.helpers._batch import BatchConfig
+from singer_sdk.singerlib.messages import Message
 from typing_extensions import override
 from upath import UPath
 
 from tap_croct import SIGNALS
 from tap_croct.errors import OutputError
 from tap_croct.logs import NAME_LIMIT, guess, printable
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from datetime import datetime
-
-    from singer_sdk.helpers._batch import BatchConfig
-    from singer_sdk.singerlib.messages import Message
 
 _CHUNK = 1 << 18
 """Bytes that are written at once: a signal that arrives while a pipe is full waits for no more than

@@ -1,25 +1,20 @@
 """From the items of a page to records: plain functions over dicts; and flattening."""
 
-from __future__ import annotations
-
 import json
 import re
 import uuid
+from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from singer_sdk.contrib.msgspec import encoder
 from singer_sdk.helpers._flattening import flatten_key  # the SDK's rules for long names
+from singer_sdk.mapper import StreamMap
 
 from tap_croct import times
 from tap_croct.schemas import ADDITIONAL
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
-    from collections.abc import Set as AbstractSet
-
-    from singer_sdk.mapper import StreamMap
 
 Record = dict[str, Any]
 Tree = dict[str, "Tree | None"]
@@ -211,7 +206,7 @@ class _Level(dict[str, "tuple[str, bool, _Level | None]"]):
         self._options = options
         self._taken = taken
 
-    def __missing__(self, name: str) -> tuple[str, bool, _Level | None]:
+    def __missing__(self, name: str) -> "tuple[str, bool, _Level | None]":
         options = self._options
         column = flatten_key(
             name, list(self._path), options.separator, max_key_length=options.max_key_length

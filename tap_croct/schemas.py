@@ -6,15 +6,11 @@ every object allows further properties. Maps with free keys have no ``properties
 set of them, flattening would leave such a map no column at all.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from singer_sdk import typing as th
 from singer_sdk.mapper import NULL_STRING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 
 def text(name: str, description: str) -> th.Property[Any]:

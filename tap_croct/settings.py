@@ -1,13 +1,12 @@
 """The settings of the tap: their JSON schema, and the checks that it cannot say."""
 
-from __future__ import annotations
-
 import re
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
-from jsonschema import FormatChecker
+from jsonschema import FormatChecker, ValidationError
 from singer_sdk import typing as th
 from singer_sdk.plugin_base import JSONSchemaValidator
 
@@ -15,11 +14,6 @@ from tap_croct import stream_maps, times
 from tap_croct.logs import NAME_LIMIT, guess, printable
 from tap_croct.messages import wrong_batches
 from tap_croct.schemas import EVENT_TYPES, STREAM_MAPS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from jsonschema import ValidationError
 
 API_URL = "https://api.croct.io/export"
 

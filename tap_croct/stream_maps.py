@@ -1,26 +1,22 @@
 """Stream maps as people write them: checked, so that a misspelt one lets no personal data pass."""
 
-from __future__ import annotations
-
 import ast
 import copy
 import fnmatch
 import importlib.util
 import json
+import logging
 import re
 from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from singer_sdk.mapper import NULL_STRING, PluginMapper, RemoveRecordTransform
 from singer_sdk.singerlib import Catalog
 
 from tap_croct.errors import InputError
 from tap_croct.logs import MISSPELT, NAME_LIMIT, guess, printable
-
-if TYPE_CHECKING:
-    import logging
-    from collections.abc import Collection, Iterator, Mapping
 
 _OPTIONS = ("__alias__", "__else__", "__filter__", "__key_properties__", "__source__")
 _NULLS = (None, NULL_STRING)

@@ -1,7 +1,5 @@
 """The streams: what differs between them."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 from typing_extensions import override

@@ -1,41 +1,36 @@
 """From pages to messages: each page's records are written, then the bookmark follows."""
 
-from __future__ import annotations
-
 import abc
 import math
 import time
+from collections.abc import Callable, Generator, Iterator
 from datetime import datetime, timezone
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from singer_sdk.exceptions import FatalAPIError
-from singer_sdk.helpers._batch import SDKBatchMessage  # the SDK has no public name for it
+from singer_sdk.helpers._batch import (
+    BatchConfig,
+    SDKBatchMessage,  # the SDK has no public name for it
+)
+from singer_sdk.helpers.types import Context
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from typing_extensions import override
 
 from tap_croct import times
-from tap_croct.bookmark import BOOKMARK, HOUR, Bookmark, Job
+from tap_croct.bookmark import BOOKMARK, HOUR, Bookmark, Job, Resume
 from tap_croct.client import ApiStream
+from tap_croct.decode import Page
 from tap_croct.errors import ApiError, OutputError
-from tap_croct.export import LIMIT_REACHED, Export
+from tap_croct.export import LIMIT_REACHED, Export, ExportedPage
 from tap_croct.logs import counted
 from tap_croct.mapping import Records
 from tap_croct.messages import BatchFiles
+from tap_croct.records import Record
 from tap_croct.times import Scope
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+Write = Callable[[str, list[Record], datetime], None]
 
-    from singer_sdk.helpers._batch import BatchConfig
-    from singer_sdk.helpers.types import Context
-
-    from tap_croct.bookmark import Resume
-    from tap_croct.decode import Page
-    from tap_croct.export import ExportedPage
-    from tap_croct.records import Record
-
-    Write = Callable[[str, list[Record], datetime], None]
 
 PROGRESS_EVERY = 10.0
 """Seconds between two lines about the progress of a stream, at least."""

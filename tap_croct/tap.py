@@ -1,7 +1,5 @@
 """The tap: what it is given, its streams, and how a run ends."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import io
@@ -9,12 +7,14 @@ import json
 import os
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
+from typing import IO, Any, ClassVar, cast
 
 import click
 from singer_sdk import Tap
 from singer_sdk.mapper import RemoveRecordTransform
+from singer_sdk.singerlib import Catalog
 from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
@@ -26,13 +26,7 @@ from tap_croct.logs import counted, listed
 from tap_croct.messages import MessageWriter
 from tap_croct.stream_maps import StreamMaps
 from tap_croct.streams import Events, Sessions, Users
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from singer_sdk.singerlib import Catalog
-
-    from tap_croct.sync import CroctStream
+from tap_croct.sync import CroctStream
 
 STREAMS: dict[str, type[CroctStream]] = {
     str(stream.name): stream for stream in (Events, Sessions, Users)
@@ -222,7 +216,6 @@ def _checked(given: Mapping[str, Any], *, testing: bool) -> tuple[dict[str, Any]
     TapCroct.append_builtin_config(schema)
     config = {name: value for name, value in given.items() if value is not None}
     key = str(config.get("api_key") or "").strip()
-    logs.redact(key)
     logs.redact(key.strip("'\""))
     mistakes = settings.validate(config, schema)
     if isinstance(maps := config.get("stream_maps"), dict):

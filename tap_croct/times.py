@@ -1,20 +1,16 @@
 """Times: milliseconds since the epoch at the API, RFC 3339 in the records; and what they limit."""
 
-from __future__ import annotations
-
 import functools
 import math
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tap_croct.errors import ApiError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -126,7 +122,7 @@ class Window:
         """Whether no time lies inside."""
         return self.start is not None and self.end is not None and self.start >= self.end
 
-    def since(self, start: int) -> Window:
+    def since(self, start: int) -> "Window":
         """Return this window from a later start on, in milliseconds since the epoch."""
         return replace(self, start=start if self.start is None else max(start, self.start))
 
@@ -158,7 +154,7 @@ class Scope:
     event_types: frozenset[str] | None
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> Scope:
+    def of(cls, settings: Mapping[str, Any]) -> "Scope":
         """Read a scope from the tap's settings, or from a bookmark: the names are the same.
 
         Args:
@@ -174,7 +170,7 @@ class Scope:
         window = Window(*(None if bound is None else parse(bound) for bound in bounds))
         return cls(window, frozenset(settings.get("event_types") or ()) or None)
 
-    def widened(self, before: Scope) -> str | None:
+    def widened(self, before: "Scope") -> str | None:
         """Tell what of this scope lies before the bookmark of an earlier one.
 
         Args:
@@ -193,7 +189,7 @@ class Scope:
         added = self.event_types - before.event_types
         return f"`event_types` has more types ({', '.join(sorted(added))})" if added else None
 
-    def ends_later(self, before: Scope) -> bool:
+    def ends_later(self, before: "Scope") -> bool:
         """Tell whether `end_date` was moved later or removed since an earlier scope."""
         end, old = self.window.end, before.window.end
         return old is not None and (end is None or end > old)

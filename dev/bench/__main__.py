@@ -4,8 +4,6 @@ Each figure is printed beside its limit, with `ok` or `MISSED`; the exit code is
 limits are meant for the default number of records: with fewer, starting up weighs more.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import math

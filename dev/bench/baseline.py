@@ -3,8 +3,6 @@
 `python -m dev.bench.baseline URL`
 """
 
-from __future__ import annotations
-
 import sys
 
 import msgspec

@@ -4,24 +4,20 @@ What is served is in the path: `{url}/{stream}/{records}/{latency}` is the base 
 has so many records of that stream, none of the others, and waits so many seconds before each response.
 """
 
-from __future__ import annotations
-
 import json
 import multiprocessing
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from multiprocessing.connection import Connection
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from dev.expected import KEYS
 from dev.sandbox import World
 from dev.sandbox.server import Handler, Server
 from dev.sandbox.world import METADATA
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from multiprocessing.connection import Connection
 
 PAGE = 1000
 PATHS = {"events": "events", "session": "sessions", "user": "users"}

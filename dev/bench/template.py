@@ -3,21 +3,16 @@
 `python -m dev.bench.template --config FILE`
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterable
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from singer_sdk import RESTStream, Tap
 from singer_sdk import typing as th
 from singer_sdk.authenticators import APIKeyAuthenticator
+from singer_sdk.helpers.types import Context
 
 from tap_croct import schemas
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from singer_sdk.helpers.types import Context
 
 
 def format_times(row: dict[str, Any], names: Iterable[str]) -> None:

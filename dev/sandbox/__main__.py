@@ -1,7 +1,5 @@
 """Serve the sandbox, a stand-in for the Croct Export API, until Ctrl-C."""
 
-from __future__ import annotations
-
 import argparse
 import math
 import signal

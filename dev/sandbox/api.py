@@ -1,7 +1,5 @@
 """What the Export API answers, as its published contract has it; see `server.py` for HTTP."""
 
-from __future__ import annotations
-
 import base64
 import json
 import math

@@ -1,15 +1,10 @@
 """Answers that are not the API's usual ones."""
 
-from __future__ import annotations
-
 import gzip
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from dev.sandbox.api import Request
+from dev.sandbox.api import Request
 
 
 @dataclass

@@ -1,7 +1,5 @@
 """The Export API of the sandbox, over HTTP."""
 
-from __future__ import annotations
-
 import json
 import random
 import socket
@@ -10,15 +8,14 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from typing_extensions import Self
 
 from dev.sandbox.api import TYPES_URL, Api, Problem, Request, Switches
 from dev.sandbox.faults import QUICK, Fault
 from dev.sandbox.world import World
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 PATHS = {"/export/events": "events", "/export/session": "sessions", "/export/user": "users"}
 

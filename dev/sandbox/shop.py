@@ -1,7 +1,5 @@
 """The shop: where its visitors come from, and what it sells."""
 
-from __future__ import annotations
-
 import copy
 from typing import Any
 

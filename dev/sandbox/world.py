@@ -1,7 +1,5 @@
 """The data of the sandbox: people who visit a shop, browse, fill carts, order, and return."""
 
-from __future__ import annotations
-
 import copy
 import random
 import uuid
