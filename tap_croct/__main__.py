@@ -4,7 +4,6 @@ import gc
 import os
 import signal
 import sys
-import traceback
 
 from tap_croct import SIGNALS
 
@@ -30,7 +29,7 @@ def main() -> None:
         command = tap.configured_command()
         command()
     except Exception as error:  # noqa: BLE001 - the last resort
-        logger.debug("%s", traceback.format_exc())
+        logger.debug("%s", errors.trace(error))
         logs.last_lines(logger, errors.explain(error))
         sys.exit(1)
     except SystemExit as end:

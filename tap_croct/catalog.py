@@ -28,12 +28,13 @@ _SELECTION_KEYS = (_SELECTED, _BY_DEFAULT, _INCLUSION)
 _METADATA = "metadata"
 _INCLUSIONS = ("available", "automatic", "unsupported")
 _ABOUT = re.compile(
-    "select|(ex|in)clude|inclusion|ignore|omit|skip|disable|enabled|hidden|^(drop|replicate|sync)$"
+    "select|(ex|in)clude|inclusion|ignore|omit|skip|disable|enabled|hidden"
+    "|^(is-)?(active|drop|export|remove|replicate|sync|visible)(e?d)?$"
 )
 """Finds what says something of selection in a key."""
 
 _BRANCHES = ("allOf", "anyOf", "oneOf")
-_IN_SCHEMAS = ("items", "properties", *_BRANCHES)
+_IN_SCHEMAS = ("const", "default", "enum", "examples", "items", "properties", *_BRANCHES)
 _NAMES = re.compile(r"[^][.,/'\"\s]+")  # in a breadcrumb that is written as a text
 _KEYS = "table-key-properties"
 
@@ -67,6 +68,12 @@ def checked(catalog: dict[str, Any] | Catalog, streams: Streams, logger: logging
         entries: list[dict[str, Any]] = [*given["streams"]]
         names = Counter(entry["tap_stream_id"] for entry in entries)
         mistakes = [f"{_quoted(n)} stands in it {c} times" for n, c in names.items() if c > 1]
+        mistakes += [
+            f"{printable(key, NAME_LIMIT)} beside `streams` has no effect: write what is selected "
+            "into the metadata of a stream"
+            for key, value in given.items()
+            if key != "streams" and (key == _METADATA or _meant(key) or _says_selected(value))
+        ]
         for entry in entries:
             if stream := streams.get(entry["tap_stream_id"]):
                 place = f": see {_quoted(entry['tap_stream_id'])}"
@@ -101,7 +108,7 @@ class _Entry:
             types = part.get("type") or ()
             known = self._types.setdefault(path, set())
             known.update([types] if isinstance(types, str) else types)
-        for item in entry.get("metadata", ()):
+        for item in entry.get("metadata") or ():
             self._take(item)
         everything = not self._metadata  # the SDK would take all that is not named for deselected
         self._merge("its entry", (), entry, walked=("schema", _METADATA))
@@ -216,6 +223,8 @@ class _Entry:
         root = self._metadata.setdefault((), {})
         forced = root.get("forced-replication-method", root.get("replication-method"))
         methods = [str(method).upper() for method in (entry.get("replication_method"), forced)]
+        if not {*methods} <= {"INCREMENTAL", "FULL_TABLE", "NONE", ""}:
+            self._mistake((), "the replication method must be INCREMENTAL or FULL_TABLE")
         full = "FULL_TABLE" in methods
         entry["replication_method"] = "FULL_TABLE" if full else "INCREMENTAL"
         entry["replication_key"] = replication_key

@@ -84,7 +84,8 @@ def _page(body: bytes, received: int) -> Page:
         )
         raise TypeError(message)
     if not isinstance(cursor, str | None):
-        message = f"its `nextCursor` is not text, but {json.dumps(cursor, default=str)}"
+        kind = {dict: "an object", list: "a list", bool: "a boolean"}.get(type(cursor), "a number")
+        message = f"its `nextCursor` is not text, but {kind}"
         raise TypeError(message)
     return Page(items, cursor, document.get("metadata"), tuple(sorted(repairs)), received)
 

@@ -1,5 +1,6 @@
 """Errors: what went wrong, and what to do about it."""
 
+import traceback
 from collections.abc import Iterator
 from http import HTTPStatus
 from http.client import HTTPException
@@ -118,18 +119,19 @@ def check(response: requests.Response, longest_wait: float) -> None:
         longest_wait: Seconds that the API can ask to wait before a retry.
 
     Raises:
-        RetriableError: For 408, 429 and all 5xx, and for every 4xx that is not a problem of the
-            API: some gateway on the way gave it.
+        RetriableError: For 408, 429 and all 5xx, for what has a `Retry-After`, and for every 4xx
+            that is not a problem of the API: some gateway on the way gave it.
         ApiError: For everything else but success.
     """
     status = response.status_code
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         return
+    wait = retry_after(response.headers)  # what is to be asked again is not final
     from_api = not problem_details(response.content).keys().isdisjoint(("title", "type"))
-    fatal = status < HTTPStatus.BAD_REQUEST or (from_api and status not in {408, 429})
+    final = from_api and wait is None and status not in {408, 429}
+    fatal = status < HTTPStatus.BAD_REQUEST or final
     if HTTPStatus.OK <= status < HTTPStatus.INTERNAL_SERVER_ERROR and fatal:
         raise fatal_error(response)
-    wait = retry_after(response.headers)
     if wait is None or wait <= longest_wait:
         advice = _ADVICE.get(status)  # what to do if it was the API after all
         raise RetriableError(". ".join(filter(None, [problem(response), advice])), wait)
@@ -199,6 +201,20 @@ def explain(error: Exception) -> list[str]:
         return [printable(f"{error} {error.__cause__ or ''}".strip())]
     hint = "with TAP_CROCT_LOGLEVEL=DEBUG, the log says where from"
     return [f"{type(error).__name__}: {printable(error)} ({hint})"]
+
+
+def trace(error: Exception) -> str:
+    """Say where an error comes from, without the texts of exceptions: they may quote a record.
+
+    Args:
+        error: Whatever was raised.
+    """
+    parts = [
+        "Traceback (most recent call last):\n"
+        f"{''.join(traceback.format_tb(cause.__traceback__))}{type(cause).__name__}\n"
+        for cause in _causes(error)
+    ]
+    return "".join(parts)
 
 
 def host(url: str) -> str:

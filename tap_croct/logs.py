@@ -1,11 +1,13 @@
 """Texts for people (no secrets, no control characters, cut), spelling guesses, and the log."""
 
+import contextlib
 import difflib
 import json
 import logging
 import re
 import sys
 import traceback
+import uuid
 from collections.abc import Collection, Iterable
 from typing import Any, NoReturn
 from urllib.parse import quote, quote_plus
@@ -23,15 +25,17 @@ MISSPELT = 0.8
 """How similar a name must be to a known one to be taken for a misspelling, 0 to 1."""
 
 _SIMILAR = 0.6  # enough to suggest a name
+_ESCAPE = re.compile("%[0-9A-F]{2}")
 _SHORTEST = 4  # characters: anything shorter is not a secret, and part of many words
-_OWN = ("tap-croct", "tap_croct", "singer_sdk")
+_OWN = ("tap-croct", "tap_croct", "singer_sdk", "urllib3")
 _MISLEADING = (
     "An unhandled error occurred",  # it is handled: the last line explains it
     "Config validation failed",  # said after the lines that say what is wrong
     "Skipping parse of env var settings",  # they are read before the SDK would
     "Selection metadata omitted",  # one line for each property and page
+    "Filter result for",  # quotes a record, as the next one does
+    "Failed to parse headers",
 )
-_ESCAPE = re.compile("%[0-9A-F]{2}")
 _secrets: set[str] = set()
 
 
@@ -42,13 +46,16 @@ def redact(secret: str) -> None:
     """Have `redacted` remove a secret from now on.
 
     Args:
-        secret: What must not be seen: as it is, nor as it looks in a URL or in JSON. One of fewer
-            than four characters is not removed.
+        secret: What must not be seen: as it is, nor as it looks in a URL or in JSON; a UUID in none
+            of its notations. One of fewer than four characters is not removed.
     """
     if len(secret) >= _SHORTEST:
         urls = {quote(secret), quote(secret, safe=""), quote_plus(secret)}
         lower = {_ESCAPE.sub(lambda found: found[0].lower(), form) for form in urls}
         _secrets.update({secret, json.dumps(secret)[1:-1]} | urls | lower)
+    with contextlib.suppress(ValueError):
+        same = uuid.UUID(secret)  # as a server may write it
+        _secrets.update({str(same), str(same).upper(), same.hex, same.hex.upper()})
 
 
 def redacted(text: str) -> str:

@@ -266,9 +266,9 @@ def wrong_batches(batches: Mapping[str, Any] | None) -> Iterator[str]:
     size = batches.get("batch_size")
     if size is not None and (type(size) is not int or size < 1):
         yield "batch_config.batch_size: must be an integer of at least 1"
-    storage = batches.get("storage") or {}
+    storage = {"root": ".", "params": {}, **(batches.get("storage") or {})}
     try:  # as the SDK does it with the first file
-        root = UPath(storage.get("root") or ".", **(storage.get("params") or {})).resolve()
+        root = UPath(storage["root"] or ".", **storage["params"]).resolve()
         _ = root.fs
         if root.protocol == "memory":
             yield "batch_config.storage.root: cannot be written to: memory ends with the run"

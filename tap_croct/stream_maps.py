@@ -224,7 +224,7 @@ class StreamMaps:
         compared = [node.left for node in nodes if isinstance(node, ast.Compare)]
         known = {getattr(left, "value", None) for left in compared}  # as in `'salt' in config`
         given = self.config.get("stream_map_config") or {}
-        known.update((key for key in given if str(given[key] or "").strip()), dir(dict))
+        known.update((k for k, v in given.items() if v is not None and str(v).strip()), dir(dict))
         for node in nodes:
             match node:
                 case ast.Subscript(ast.Name("config"), ast.Constant(key)) | ast.Attribute(

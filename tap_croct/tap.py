@@ -218,9 +218,11 @@ def _checked(given: Mapping[str, Any], *, testing: bool) -> tuple[dict[str, Any]
     key = str(config.get("api_key") or "").strip()
     logs.redact(key.strip("'\""))
     mistakes = settings.validate(config, schema)
+    variable = os.environ.get(f"{inputs.PREFIX}STREAM_MAPS", "")
     if isinstance(maps := config.get("stream_maps"), dict):
-        variable = os.environ.get(f"{inputs.PREFIX}STREAM_MAPS", "")
         mistakes += stream_maps.dropped_nulls(maps, variable)
+    elif variable.strip():
+        TapCroct.logger.warning("TAP_CROCT_STREAM_MAPS is set, but only `--config=ENV` reads it")
     misspelt, unknown = logs.unknown(config, schema["properties"])
     mistakes += misspelt
     for line in (*unknown, *(() if mistakes else settings.warnings(config))):

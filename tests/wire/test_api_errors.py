@@ -46,7 +46,8 @@ ERRORS: list[tuple[int, bytes, str]] = [
     (200, b"{}", "it has no `items`"),
     *((200, body, "it is not an object") for body in (b"[]", b"null")),
     *((200, b'{"items":%b}' % items, NO_ITEMS) for items in (b"null", b"{}", b"[{},5]", b'["x"]')),
-    (200, b'{"items":[],"nextCursor":5}', "its `nextCursor` is not text, but 5"),
+    (200, b'{"items":[],"nextCursor":5}', "its `nextCursor` is not text, but a number"),
+    (200, b'{"items":[],"nextCursor":["a"]}', "its `nextCursor` is not text, but a list"),
 ]
 
 

@@ -86,15 +86,20 @@ def test_what_is_exported_again(start: Start, tap: Tap) -> None:
     assert max(counts.values()) == 2
 
 
-def test_a_gateway_that_asks_to_wait(pipeline: Pipeline) -> None:
-    """Its 404 says nothing of the cursor: the state stays."""
+@pytest.mark.parametrize("body", [b"<html>", b'{"title": "Origin not found", "type": "e/1016"}'])
+def test_what_asks_to_wait(pipeline: Pipeline, pauses: list[float], body: bytes) -> None:
+    """A 404 for a while says nothing of the cursor: it is asked again, or the state stays."""
     pipeline.run(page_size=50, max_records=50)
     before = pipeline.bookmark()
-    page = Fault(status=404, body=b"<html>", times=2, headers={"Retry-After": "3600"})
-    pipeline.sandbox.faults = [page]
+    pipeline.sandbox.faults = [Fault(status=404, body=body, headers={"Retry-After": "3600"})]
     output = pipeline.run(code=1)
     assert "The API asks to wait 3,600 s" in output.last_line
     assert pipeline.bookmark() == before
+    pauses.clear()
+    pipeline.sandbox.faults = [Fault(status=404, body=body, times=2, headers={"Retry-After": "30"})]
+    assert resumed_by_time(pipeline.run()) == 0
+    assert pauses == [30, 30]
+    pipeline.assert_complete()
 
 
 def test_once_a_run(sandbox: Sandbox, tap: Tap) -> None:

@@ -73,6 +73,20 @@ def test_it_is_redacted_before_a_text_is_cut(start: Start, tap: Tap) -> None:
         assert KEY[:3] not in output.stderr
 
 
+UUID = "7f83b165-0c3f-4d7e-9b62-5f0c1c1e8a11"
+
+
+@pytest.mark.parametrize("key", [UUID, UUID.upper()])
+def test_another_notation_of_a_uuid(start: Start, tap: Tap, key: str) -> None:
+    notations = [UUID, UUID.upper(), UUID.replace("-", ""), UUID.upper().replace("-", "")]
+    sandbox = start(visits=1, api_key=key)
+    body = json.dumps({"title": " or ".join(notations)}).encode()
+    sandbox.faults = [Fault(status=401, body=body)]
+    output = tap(sandbox.config(), code=1)
+    assert "*** or *** or *** or ***" in output.last_line
+    assert "7f83b165" not in output.stderr.lower()
+
+
 def test_what_is_too_short_to_be_a_secret(start: Start, tap: Tap) -> None:
     assert "`api_key`" in tap(start(visits=1).config(api_key="key"), code=1).last_line
 
@@ -152,14 +166,32 @@ def test_a_proxy_gets_what_leaves_this_machine(tap: Tap, sandbox: Sandbox) -> No
     assert_hidden(output)
 
 
-def test_a_record_in_place_of_a_status_line(sandbox: Sandbox, tap: Tap) -> None:
-    """The error of a broken answer quotes nothing of it."""
-    answer = b'{"items":[{"userId":"1","email":"jane.doe@mail.example"}]}\r\n'
+RECORD = b'{"items":[{"userId":"1",\r\n"email":"jane.doe@mail.example"}]}\r\n'
+BROKEN = [
+    (RECORD, "failed: BadStatusLine"),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n{\r\n" + RECORD + b"\r\n", "200 OK. It has no body"),
+    (b'HTTP/1.1 200 OK\r\n\r\n{"items":[],"nextCursor":' + RECORD + b"}", "but an object"),
+]
+
+
+@pytest.mark.parametrize(("answer", "says"), BROKEN)
+@pytest.mark.parametrize("level", ["DEBUG", "INFO"])
+def test_an_error_quotes_no_record(
+    sandbox: Sandbox, tap: Tap, level: str, answer: bytes, says: str
+) -> None:
     between = Between(sandbox, lambda client: client.sendall(answer))
     config = {"api_key": KEY, "api_url": f"http://{between.host}", "max_retries": 0}
-    output = tap(config, TAP_CROCT_LOGLEVEL="DEBUG", code=1)
-    assert "failed: BadStatusLine" in output.last_line
-    assert "jane.doe" not in output.last_line
+    output = tap(config, TAP_CROCT_LOGLEVEL=level, code=1)
+    assert says in output.last_line
+    assert "jane.doe" not in output.stderr
+
+
+def test_a_filter_quotes_no_record(sandbox: Sandbox, tap: Tap) -> None:
+    maps = {"users": {"__filter__": "email"}}
+    output = tap(sandbox.config(stream_maps=maps), TAP_CROCT_LOGLEVEL="DEBUG")
+    emails = {user["email"] for user in output.records("users")}
+    assert emails
+    assert not any(email in output.stderr for email in emails)
 
 
 def test_an_encrypted_connection_or_none(sandbox: Sandbox, tap: Tap) -> None:

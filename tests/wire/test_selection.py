@@ -154,7 +154,17 @@ BOOLEAN = "must be true or false"
 NO_KEY = "`email` is one of the keys, and not a property that is selected"
 AS_A_KEY = puts(key_properties=["userId", "email"])
 WORDS = ["excluded", "exclude", "deselect", "is-selected", "unselected", "skip", "ignore"]
-WORDS += ["hidden", "omit", "enabled", "replicate", "selected_at", "isExcluded"]
+WORDS += [
+    "hidden",
+    "omit",
+    "enabled",
+    "replicated",
+    "remove",
+    "active",
+    "replicate",
+    "selected_at",
+    "isExcluded",
+]
 MISTAKES: list[tuple[Change, str]] = [
     (selects(EMAIL, "no"), f'["properties", "email"]: `selected` {BOOLEAN}'),
     (selects(EMAIL, 0), f"`selected` {BOOLEAN}"),
@@ -176,6 +186,8 @@ MISTAKES: list[tuple[Change, str]] = [
     (puts(stream="people"), '{"users": {"__alias__": "people"}}'),
     *((selects(EMAIL, True, word), 'mean "selected" in the metadata') for word in WORDS),
     (puts(excluded=True), "excluded in its entry is not a key"),
+    (puts(replication_method="full-table"), "must be INCREMENTAL or FULL_TABLE"),
+    (selects([], "LOG_BASED", "replication-method"), "must be INCREMENTAL or FULL_TABLE"),
     (puts(excluded_properties=["email"]), "excluded_properties in its entry is not a key"),
     (puts(selectedFields=["userId"]), "selectedFields in its entry is not a key"),
     (puts(properties={"email": {"selected": False}}), "`selected` below properties in its entry"),
@@ -242,6 +254,20 @@ def test_what_has_no_effect_is_a_mistake(
     line = refused(catalog=catalog)
     assert "users" in line
     assert says in line
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("selected_streams", ["events"]),
+        ("exclude", ["users.email"]),
+        ("metadata", [{"breadcrumb": EMAIL, "metadata": {"selected": False}}]),
+        ("users", {"email": {"selected": False}}),
+    ],
+)
+def test_beside_the_streams(refused: Refused, catalog: Json, key: str, value: object) -> None:
+    catalog[key] = value
+    assert f"{key} beside `streams` has no effect" in refused(catalog=catalog)
 
 
 def test_a_stream_that_stands_there_twice(refused: Refused, catalog: Json) -> None:

@@ -67,6 +67,10 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
         ["batch_config.encoding.format: must be `jsonl`"],
     ),
     (
+        {"batch_config": {**BATCHES, "storage": {"root": "x", "params": []}}},
+        ["batch_config.storage.root: cannot be written to"],
+    ),
+    (
         {"batch_config": {"batch_size": 5, "encoding": {"compression": "gzip"}}},
         [
             "batch_config.encoding.format: is required for batch files",

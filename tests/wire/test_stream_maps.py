@@ -32,12 +32,14 @@ RIGHT: list[Json] = [
     {"orders": {"__source__": "events", "__filter__": "payload['@type'] == 'orderPlaced'"}},
     {"*": {"externalUserId": None, "loadedBy": "'tap'"}},
     {"use*": {"email": None}},
+    {"users": {"email": "md5(str(config['zero']) + str(config['no']) + str(email))"}},
 ]
 
 
 @pytest.mark.parametrize("stream_maps", RIGHT, ids=str)
 def test_right_ones(sandbox: Sandbox, tap: Tap, stream_maps: Json) -> None:
-    config = sandbox.config(stream_maps=stream_maps, stream_map_config={"salt": "pepper"})
+    given = {"salt": "pepper", "zero": 0, "no": False}
+    config = sandbox.config(stream_maps=stream_maps, stream_map_config=given)
     output = tap(config, "--test=schema")
     assert output.warnings == []
 
@@ -238,6 +240,11 @@ def test_maps_in_two_places_that_meltano_merges(refused: Refused) -> None:
     maps = {"sessions": {"referrer": "__NULL__"}, "users": {"phone": "__NULL__"}}
     line = refused({"stream_maps": maps}, TAP_CROCT_STREAM_MAPS=shown)
     assert "stream_maps: users: TAP_CROCT_STREAM_MAPS lacks this map" in line
+
+
+def test_maps_that_nothing_reads(sandbox: Sandbox, tap: Tap) -> None:
+    output = tap(sandbox.config(), TAP_CROCT_STREAM_MAPS='{"users": {"email": "__NULL__"}}')
+    assert "TAP_CROCT_STREAM_MAPS is set, but only `--config=ENV` reads it" in output.stderr
 
 
 # Types
