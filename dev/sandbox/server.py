@@ -90,7 +90,9 @@ class Sandbox(Api):
         self.lock = threading.Lock()
         handler = type("Handler", (_Handler,), {"sandbox": self})
         self.server = Server(("127.0.0.1", port), handler)
-        self._thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)
+        self._thread = threading.Thread(
+            target=self.server.serve_forever, args=(0.005,), daemon=True
+        )
 
     def __enter__(self) -> Self:
         self._thread.start()

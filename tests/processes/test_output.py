@@ -54,6 +54,7 @@ def test_not_writable(
     assert sandbox.requests == []
 
 
+@pytest.mark.slow
 def test_standard_error_is_closed(sandbox: Sandbox, tmp_path: Path) -> None:
     write(tmp_path / "config.json", sandbox.config())
     output = run("--config config.json 2>&-", tmp_path)

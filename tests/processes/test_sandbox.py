@@ -54,6 +54,7 @@ def test_what_it_says_is_enough_to_run_the_tap(tap: Callable[..., Output]) -> No
         assert again.counts()["sessions"] > 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [

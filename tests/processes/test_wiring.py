@@ -63,6 +63,7 @@ def same(text: str) -> list[str]:
     return text.splitlines()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
 def test_in_process_and_as_a_process(
     sandbox: Sandbox, tap: Tap, tap_process: Tap, name: str
