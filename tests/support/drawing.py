@@ -101,6 +101,13 @@ class Case:
     entry: Json
     """The stream's entry in the catalog, with changes to what is selected."""
 
+    def __repr__(self) -> str:
+        """Leave out the schema, which is long, and what is as it was discovered."""
+        stream = self.entry["tap_stream_id"]
+        discovered = entries()[stream]["metadata"]
+        changed = [item for item in self.entry["metadata"] if item not in discovered]
+        return f"Case({self.config}, {stream}: {changed})"
+
 
 @cache
 def entries() -> dict[str, Json]:

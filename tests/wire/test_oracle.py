@@ -34,8 +34,13 @@ def test_as_the_sdk_would(start: Start, tap: Tap, part: int) -> None:
     @given(case=cases())
     def check(case: Case) -> None:
         catalog = {"streams": [case.entry]}
-        output = tap(sandbox.config(**case.config), catalog=catalog)
+        output = tap(sandbox.config(**case.config), catalog=catalog, code=None)
         items = odd_items(case.entry["tap_stream_id"])
+        if "Duplicate column name" in output.last_line:  # cut to one by the longest key
+            with pytest.raises(ValueError, match="Duplicate column name"):
+                reference_output(case.config, catalog, items)
+            return
+        assert output.code == 0, output.stderr
         reference = reference_output(case.config, catalog, items)
         flattened = bool(case.config.get("flattening_max_depth"))
         found = differences(reference, output, flattened=flattened)
