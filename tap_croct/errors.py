@@ -128,16 +128,19 @@ def check(response: requests.Response, longest_wait: float) -> None:
         return
     wait = retry_after(response.headers)  # what is to be asked again is not final
     from_api = not problem_details(response.content).keys().isdisjoint(("title", "type"))
-    final = from_api and wait is None and status not in {408, 429}
-    fatal = status < HTTPStatus.BAD_REQUEST or final
-    if HTTPStatus.OK <= status < HTTPStatus.INTERNAL_SERVER_ERROR and fatal:
+    client_error = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
+    final = from_api and client_error and status not in {408, 429}
+    if HTTPStatus.OK <= status < HTTPStatus.BAD_REQUEST or (final and wait is None):
         raise fatal_error(response)
-    if wait is None or wait <= longest_wait:
-        advice = _ADVICE.get(status)  # what to do if it was the API after all
-        raise RetriableError(". ".join(filter(None, [problem(response), advice])), wait)
-    asked = f"The API asks to wait {wait:,.0f} s, more than {longest_wait} s: run again later"
-    message = f"{problem(response)}. {asked}"
-    raise ApiError(message)  # without its status: a gateway's 404 does not reject a cursor
+    # What to do if it was the API after all.
+    advice = _advice(response) if final else _ADVICE.get(status, "")
+    asked = ""
+    if wait is not None and wait > longest_wait:
+        asked = f"The API asks to wait {wait:,.0f} s, more than {longest_wait} s: run again later"
+    message = ". ".join(part for part in (problem(response), asked, advice) if part)
+    if asked:
+        raise ApiError(message)  # without its status: a 404 for a while does not reject a cursor
+    raise RetriableError(message, wait)
 
 
 def not_json(response: requests.Response, error: ValueError) -> str:
@@ -208,6 +211,9 @@ def trace(error: Exception) -> str:
 
     Args:
         error: Whatever was raised.
+
+    Returns:
+        Lines as Python's traceback has them, for the error and each of its causes.
     """
     parts = [
         "Traceback (most recent call last):\n"

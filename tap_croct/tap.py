@@ -221,7 +221,7 @@ def _checked(given: Mapping[str, Any], *, testing: bool) -> tuple[dict[str, Any]
     variable = os.environ.get(f"{inputs.PREFIX}STREAM_MAPS", "")
     if isinstance(maps := config.get("stream_maps"), dict):
         mistakes += stream_maps.dropped_nulls(maps, variable)
-    elif variable.strip():
+    elif maps is None and variable.strip():
         TapCroct.logger.warning("TAP_CROCT_STREAM_MAPS is set, but only `--config=ENV` reads it")
     misspelt, unknown = logs.unknown(config, schema["properties"])
     mistakes += misspelt

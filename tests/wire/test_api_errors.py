@@ -70,6 +70,17 @@ def test_fatal_trouble_stops_the_run(
     assert output.state["bookmarks"]["events"]["cursor"]
 
 
+@pytest.mark.parametrize("after", ["1", "86400"])
+def test_the_advice_beside_a_wait(sandbox: Sandbox, tap: Tap, after: str) -> None:
+    """The API may say how long a quota is used up; that it does not end by itself, the advice says."""
+    quota, headers = problem("billing/quota-exceeded"), {"Retry-After": after}
+    sandbox.faults = [Fault(status=402, body=quota, headers=headers, times=-1)]
+    output = tap(sandbox.config(max_retries=1), code=1)
+    assert f"monthly active users are used up. {BILLING}" in output.last_line
+    assert ("asks to wait 86,400 s" in output.last_line) is (after == "86400")
+    assert len(sandbox.requests) == (1 if after == "86400" else 2)
+
+
 @pytest.mark.parametrize(("status", "advice"), [(401, "Check `api_key`"), (402, BILLING)])
 def test_what_to_do_after_the_retries(sandbox: Sandbox, tap: Tap, status: int, advice: str) -> None:
     """A gateway may have answered, so it is tried again; the key may be wrong all the same."""
