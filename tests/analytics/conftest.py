@@ -1,17 +1,11 @@
 """Warehouses of both engines."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
+from dev.postgres import Postgres
 from tests.analytics.warehouses import DuckDBWarehouse, PostgresWarehouse, Warehouse
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from dev.postgres import Postgres
 
 
 @pytest.fixture

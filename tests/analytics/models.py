@@ -1,19 +1,15 @@
 """What the models should hold: worked out from the API's data in plain Python, with `Decimal`."""
 
-from __future__ import annotations
-
 import json
 from collections import defaultdict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from decimal import ROUND_HALF_UP, Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from dev.sandbox import World
+from dev.sandbox import World
 
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]
@@ -168,7 +164,7 @@ class Expected:
     zone: str = "UTC"
 
     @classmethod
-    def of(cls, world: World, **options: Any) -> Expected:
+    def of(cls, world: World, **options: Any) -> "Expected":
         """Take all that the API exports."""
         streams = {
             name: json.loads(json.dumps(world.items(name)), parse_float=Decimal)

@@ -1,10 +1,7 @@
 """What docs/analytics.md and the package say of the models."""
 
-from __future__ import annotations
-
 import json
 import re
-from typing import TYPE_CHECKING
 
 import duckdb
 import pytest
@@ -12,9 +9,7 @@ import pytest
 from dev.environments import ROOT
 from dev.sandbox import Sandbox, World
 from tests.analytics.models import KEYS
-
-if TYPE_CHECKING:
-    from tests.analytics.warehouses import Warehouse
+from tests.analytics.warehouses import Warehouse
 
 PAGE = ROOT / "docs" / "analytics.md"
 

@@ -1,21 +1,15 @@
 """`meltano run tap-croct … dbt-…:build`, as it stands in a clone."""
 
-from __future__ import annotations
-
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from dev.environments import ROOT, TOOLS, environment
 from dev.running import clean_environment
+from dev.sandbox import Sandbox
 from tests.analytics.models import Expected, differences
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from dev.sandbox import Sandbox
-    from tests.analytics.warehouses import Warehouse
+from tests.analytics.warehouses import Warehouse
 
 TARGETS = {"duckdb": "target-duckdb", "postgres": "target-postgres"}
 

@@ -1,21 +1,15 @@
 """Every model, in both engines, against the API's data in plain Python."""
 
-from __future__ import annotations
-
 import re
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dev.sandbox import Sandbox, World
 from dev.sandbox.world import DAY
 from tests.analytics.models import KEYS, Expected, differences
-from tests.analytics.warehouses import own_project
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.analytics.warehouses import Warehouse
+from tests.analytics.warehouses import Warehouse, own_project
 
 pytestmark = pytest.mark.slow
 

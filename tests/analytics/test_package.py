@@ -1,25 +1,19 @@
 """The package in other hands: installed from git, and compiled for engines that are not here."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import subprocess
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dev import dbt_docs
 from dev.environments import ROOT, environment
+from dev.sandbox import Sandbox
 from tap_croct import schemas
 from tests.analytics.models import Expected, differences
-from tests.analytics.warehouses import TRANSFORM, own_project
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from dev.sandbox import Sandbox
-    from tests.analytics.warehouses import Warehouse
+from tests.analytics.warehouses import TRANSFORM, Warehouse, own_project
 
 
 def test_descriptions_are_those_of_the_dictionary() -> None:

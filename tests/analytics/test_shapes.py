@@ -1,11 +1,10 @@
 """The shapes in which targets leave the data, and data that nobody expects."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,13 +12,9 @@ from dev.environments import ROOT
 from dev.expected import KEYS as STREAM_KEYS
 from dev.expected import STREAMS, Record
 from dev.running import run_tap
+from dev.sandbox import Sandbox
 from tests.analytics.models import Expected, differences
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from dev.sandbox import Sandbox
-    from tests.analytics.warehouses import Warehouse
+from tests.analytics.warehouses import Warehouse
 
 pytestmark = pytest.mark.slow
 

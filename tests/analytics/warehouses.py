@@ -1,27 +1,22 @@
 """Warehouses that the models are built in: a DuckDB file, or a schema of PostgreSQL."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 from datetime import date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import duckdb
 import yaml
 
 from dev.environments import ROOT, environment
+from dev.postgres import Postgres
 from dev.running import clean_environment
+from tests.analytics.models import Row
 from tests.support.loaded import DuckDB, PostgresTarget
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from dev.postgres import Postgres
-    from tests.analytics.models import Row
-    from tests.support.pipes import Pipe
+from tests.support.pipes import Pipe
 
 TRANSFORM = ROOT / "transform"
 
