@@ -1,8 +1,8 @@
-"""Compiles the package for an engine that is not here; runs in the environment `dbt-elsewhere`.
+"""Compiles the package for engines that are not here; runs in the environment `dbt-elsewhere`.
 
-`python elsewhere.py ENGINE PROJECT FOLDER COLUMNS`, where COLUMNS is JSON: the columns of each table. The
-adapter is the real one; a stand-in answers its questions about tables. Each compiled model is parsed
-in the engine's dialect.
+`python elsewhere.py PROJECT FOLDER SHAPES`, where SHAPES is JSON: the columns of each table by the name of a
+shape, which begins with the engine's. The adapter is the real one; a stand-in answers its questions about
+tables. Each compiled model is parsed in the engine's dialect.
 """
 
 import importlib
@@ -47,14 +47,15 @@ def stand_in(engine: str, tables: dict[str, dict[str, str]]) -> None:
     adapter.get_columns_in_relation = get_columns_in_relation
 
 
-def main(engine: str, project: str, folder: Path, columns: str) -> None:
+def main(engine: str, project: str, folder: Path, tables: dict[str, dict[str, str]]) -> None:
     """Compile, and parse what was compiled.
 
     Raises:
         SystemExit: If dbt fails.
         sqlglot.errors.ParseError: If a model is not SQL of this dialect.
     """
-    stand_in(engine, json.loads(columns))
+    stand_in(engine, tables)
+    folder.mkdir()
     outputs = {engine: {"type": engine, "threads": 1, **CREDENTIALS[engine]}}
     profile = {"croct": {"target": engine, "outputs": outputs}}
     (folder / "profiles.yml").write_text(json.dumps(profile))
@@ -76,4 +77,5 @@ def main(engine: str, project: str, folder: Path, columns: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), sys.argv[4])
+    for shape, found in json.loads(sys.argv[3]).items():
+        main(shape.partition("-")[0], sys.argv[1], Path(sys.argv[2]) / shape, found)
