@@ -30,7 +30,7 @@ done
 [ $# -gt 0 ] || usage
 [ ${#configs[@]} -gt 0 ] || configs=(--config config.json)
 
-[ -s state.json ] || echo '{}' > state.json
+[ -e state.json ] || echo '{}' > state.json
 codes=(0 0)
 tap-croct "${configs[@]}" ${catalog:+--catalog "$catalog"} --state state.json | "$@" > states.jsonl || codes=("${PIPESTATUS[@]}")
 if [ "${codes[1]}" -ne 0 ]; then exit "${codes[1]}"; fi

@@ -53,7 +53,7 @@ def run_meltano(sandbox: Sandbox, *args: str) -> None:
             MELTANO_PROJECT_ROOT=str(ROOT),
         )
     except AssertionError as failure:
-        sys.exit(f"{failure}\n`meltano {' '.join(args)}` failed")
+        sys.exit(f"{failure}\n`meltano {' '.join(args)}` failed: see docs/troubleshooting.md")
     for line in re.findall(r"\w+: done.*|Finished running.*", said):
         print("   ", line)
 
@@ -119,7 +119,9 @@ def main() -> None:
         table(" union all ".join(counted))
         table("select eventtype, count(*) as rows from croct.events group by 1 order by 2 desc, 1")
 
-        say(f"New data: {MORE_VISITS} visits, 5 late events, 4 orders, 3 changed users")
+        say(
+            f"New data: {MORE_VISITS} visits; apart from them 5 late events, 4 orders, 3 changed users"
+        )
         sandbox.world.visits(MORE_VISITS)
         sandbox.world.late_events(5)
         sandbox.world.late_orders(4)

@@ -35,8 +35,10 @@ _ABOUT = re.compile(
 
 _BRANCHES = ("allOf", "anyOf", "oneOf")
 _IN_SCHEMAS = ("const", "default", "enum", "examples", "items", "properties", *_BRANCHES)
+_NESTED = re.compile(r"\.|__")  # between the names of a nested property, or of its column
 _NAMES = re.compile(r"[^][.,/'\"\s]+")  # in a breadcrumb that is written as a text
 _KEYS = "table-key-properties"
+_METHOD = "replication_method"
 
 Breadcrumb = tuple[str, ...]
 
@@ -113,7 +115,7 @@ class _Entry:
         everything = not self._metadata  # the SDK would take all that is not named for deselected
         self._merge("its entry", (), entry, walked=("schema", _METADATA))
         for path, part in _parts(schema):
-            self._merge(f"its schema at {_shown(path)}", path, part, walked=_IN_SCHEMAS)
+            self._merge("its schema", path, part, walked=_IN_SCHEMAS)
         if everything:
             self._metadata.setdefault((), {}).setdefault(_SELECTED, True)
         self._complete(entry, declared["properties"])
@@ -129,10 +131,8 @@ class _Entry:
         if path in self._metadata:
             self._mistake(path, "stands in the metadata twice")
         self._metadata[path] = metadata
-        self._merge(f"the metadata of {_shown(path)}", path, metadata, _BY_DEFAULT)
-        self._merge(
-            f"the item of {_shown(path)}, beside `metadata`", path, item, walked=[_METADATA]
-        )
+        self._merge("its metadata", path, metadata, _BY_DEFAULT)
+        self._merge("its item, beside `metadata`", path, item, walked=[_METADATA])
 
     def _merge(
         self,
@@ -185,6 +185,9 @@ class _Entry:
         names = breadcrumb[1::2]
         if _path(names) != breadcrumb:
             names = tuple(name for name in breadcrumb if name.lower() != "properties")
+        if _path(names) not in self._types:
+            parts = tuple(part for name in names for part in _NESTED.split(name))
+            names = parts if _path(parts) in self._types else names
         right = _path(names)
         depth = max(n for n in range(len(names) + 1) if right[: 2 * n] in self._types)
         parent, types = right[: 2 * depth], self._types[right[: 2 * depth]]
@@ -221,12 +224,7 @@ class _Entry:
         for path in self._own:
             self._metadata.setdefault(path, {})[_INCLUSION] = "automatic"
         root = self._metadata.setdefault((), {})
-        forced = root.get("forced-replication-method", root.get("replication-method"))
-        methods = [str(method).upper() for method in (entry.get("replication_method"), forced)]
-        if not {*methods} <= {"INCREMENTAL", "FULL_TABLE", "NONE", ""}:
-            self._mistake((), "the replication method must be INCREMENTAL or FULL_TABLE")
-        full = "FULL_TABLE" in methods
-        entry["replication_method"] = "FULL_TABLE" if full else "INCREMENTAL"
+        entry[_METHOD] = self._method({**entry, **root})
         entry["replication_key"] = replication_key
         # The SDK's streams and its stream maps look for the keys in different places.
         given = (entry.get("key_properties"), root.get(_KEYS), [key])
@@ -243,6 +241,19 @@ class _Entry:
             if name not in properties or not selection["properties", name]:
                 text = f"`{printable(name, NAME_LIMIT)}` is one of the keys, and not a property"
                 self._mistake(("properties", name), f"{text} that is selected")
+
+    def _method(self, given: dict[str, Any]) -> str:
+        """Return how the stream is replicated: in full, if any spelling of the key says so."""
+        methods = set()
+        for key, value in given.items():
+            spelt = key.lower().replace("-", "_").removeprefix("forced_")
+            if spelt == _METHOD:
+                methods.add(str(value or "INCREMENTAL").upper())
+            elif guess(spelt, [_METHOD], MISSPELT):
+                self._mistake((), f'{printable(key, NAME_LIMIT)} must be called "{_METHOD}"')
+        if not methods <= {"INCREMENTAL", "FULL_TABLE"}:
+            self._mistake((), f"`{_METHOD}` must be INCREMENTAL or FULL_TABLE")
+        return "FULL_TABLE" if "FULL_TABLE" in methods else "INCREMENTAL"
 
     def _mistake(self, breadcrumb: object, text: str) -> None:
         self.mistakes.append(f"{_quoted(self._name)}: breadcrumb {_shown(breadcrumb)}: {text}")

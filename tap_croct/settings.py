@@ -257,7 +257,8 @@ def _mistake(error: ValidationError) -> str:
     if not error.path:  # the only thing that can be wrong with the whole is what it lacks
         return (
             f"api_key: is required: {_EXPECTED['api_key']}. Settings are read with "
-            "`--config FILE`, and from the environment with `--config=ENV`"
+            "`--config FILE`, and from the environment with `--config=ENV`; Meltano reads "
+            "TAP_CROCT_API_KEY, also from `.env`"
         )
     name = str(error.path[0])
     if name == "event_types" and isinstance(error.instance, str) and len(error.path) > 1:

@@ -154,9 +154,12 @@ class _Handler(Handler):
         elif not count.isdecimal():
             self.send(400, {"title": "Invalid input", "detail": "count must be an integer."})
         else:
+            logs = self.sandbox.world.logs
             with self.sandbox.lock:
+                before = {stream: len(log.entries) for stream, log in logs.items()}
                 change(int(count))
-            self.send(200, {})
+                new = {stream: len(log.entries) - before[stream] for stream, log in logs.items()}
+            self.send(200, new)
 
     def _export(self, request: Request) -> None:
         sandbox = self.sandbox

@@ -109,6 +109,16 @@ def test_configurations_and_a_catalog(sandbox: Sandbox, nights: Nights) -> None:
     assert not any("phone" in json.loads(user) for user in users)
 
 
+def test_a_state_that_is_empty(sandbox: Sandbox, nights: Nights) -> None:
+    """It was something once: everything would be exported again."""
+    (nights.folder / "state.json").touch()
+    night = nights.start()
+    _, said = night.communicate(timeout=60)
+    assert night.returncode == 1
+    assert b"state.json is empty; `{}` is a valid state" in said
+    assert sandbox.requests == []
+
+
 @pytest.mark.parametrize("arguments", [["--config"], ["--cofnig=a", "target"], ["--config=a"]])
 def test_arguments_that_are_wrong(sandbox: Sandbox, nights: Nights, arguments: list[str]) -> None:
     night = nights.start(*arguments)

@@ -196,13 +196,17 @@ class TestMaxRecords:
 class TestFullTable:
     """A stream forced to FULL_TABLE ignores and keeps no cursor."""
 
-    @pytest.mark.parametrize("where", ["entry", "metadata", "metadata against the entry"])
+    @pytest.mark.parametrize(
+        "where", ["underscore", "entry", "metadata", "metadata against the entry"]
+    )
     def test_from_the_beginning_each_time(
         self, sandbox: Sandbox, tap: Tap, catalog: Json, where: str
     ) -> None:
         entry = entry_of(catalog, "events")
         if where == "entry":
             entry["replication_method"] = "FULL_TABLE"
+        elif where == "underscore":
+            metadata_of(entry, [])["replication_method"] = "FULL_TABLE"
         else:
             metadata_of(entry, [])["forced-replication-method"] = "FULL_TABLE"
         if where == "metadata":

@@ -273,10 +273,10 @@ class TestEnvironment:
 
     def test_the_key_is_there_but_not_asked_for(self, tap: Tap, tmp_path: Path) -> None:
         hint = "read with `--config FILE`, and from the environment with `--config=ENV`"
-        assert tap({}, code=1, TAP_CROCT_API_KEY=KEY).last_line.endswith(hint)
+        assert hint in tap({}, code=1, TAP_CROCT_API_KEY=KEY).last_line
         (tmp_path / ".env").write_text(f"TAP_CROCT_API_KEY={KEY}\n")
         output = tap({}, code=1)
-        assert output.last_line.endswith(hint)
+        assert hint in output.last_line
         assert_mistakes(output, ["api_key: is required"])
         (tmp_path / ".env").write_bytes(b"TAP_CROCT_API_KEY=\xff\xfe\n")
         assert "api_key: is required" in tap({}, code=1).last_line
