@@ -216,7 +216,7 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
             tried = f" (after {counted(sent - 1, 'retry')})" if sent > 1 else ""
             check = "" if isinstance(error, RetriableError) else "Check `api_url` and the network. "
             message = f"{self._describe(error)}{tried}. {check}The next run resumes at this page"
-            raise ApiError(message) from error
+            raise ApiError(message, getattr(error, "status", None)) from error
         return page
 
     def close(self) -> None:

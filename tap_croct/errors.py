@@ -68,15 +68,19 @@ class ApiError(FatalAPIError):
 class RetriableError(RetriableAPIError):
     """A failure that a retry may overcome."""
 
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
+    def __init__(
+        self, message: str, retry_after: float | None = None, status: int | None = None
+    ) -> None:
         """Create an error.
 
         Args:
             message: What failed.
             retry_after: Seconds to wait, if the API said so.
+            status: Status of the response, if the API itself refused.
         """
         super().__init__(message)
         self.retry_after = retry_after
+        self.status = status
 
 
 def fatal_error(response: requests.Response, reason: str = "") -> ApiError:
@@ -140,7 +144,7 @@ def check(response: requests.Response, longest_wait: float) -> None:
     message = ". ".join(part for part in (problem(response), asked, advice) if part)
     if asked:
         raise ApiError(message)  # without its status: a 404 for a while does not reject a cursor
-    raise RetriableError(message, wait)
+    raise RetriableError(message, wait, status if final else None)
 
 
 def not_json(response: requests.Response, error: ValueError) -> str:

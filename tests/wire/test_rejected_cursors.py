@@ -102,6 +102,18 @@ def test_what_asks_to_wait(pipeline: Pipeline, pauses: list[float], body: bytes)
     pipeline.assert_complete()
 
 
+def test_what_asks_to_wait_for_ever(pipeline: Pipeline, pauses: list[float]) -> None:
+    """Else no later run would get past the cursor."""
+    state = pipeline.run(page_size=50, max_records=50).state
+    old = state["bookmarks"]["events"]["cursor"]
+    gone = Fault(status=410, body=GONE, headers={"Retry-After": "7"}, times=-1)
+    pipeline.sandbox.faults = [replace(gone, when=lambda r: r.param("cursor") == old)]
+    output = pipeline.run(max_retries=2)
+    assert resumed_by_time(output) == 1
+    assert pauses == [7, 7, 5, 7, 7]
+    pipeline.assert_complete()
+
+
 def test_once_a_run(sandbox: Sandbox, tap: Tap) -> None:
     sandbox.faults = [
         Fault(status=400, times=-1, when=lambda request: request.param("cursor") is not None)
