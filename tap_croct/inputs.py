@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import ssl
+from base64 import b64encode
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
@@ -191,7 +192,8 @@ def check_network(url: str) -> None:
     """
     for proxy in getproxies().values():
         if found := _PASSWORD.search(proxy):
-            for secret in (found[0], found[1], unquote(found[1])):
+            header = b64encode(unquote(found[0]).encode("latin-1", "ignore")).decode()
+            for secret in (found[0], found[1], unquote(found[1]), header):
                 redact(secret)
     if not url.startswith("https:"):
         return  # goes through no proxy

@@ -215,6 +215,8 @@ def _checked(given: Mapping[str, Any], *, testing: bool) -> tuple[dict[str, Any]
     schema = TapCroct.config_jsonschema
     TapCroct.append_builtin_config(schema)
     config = {name: value for name, value in given.items() if value is not None}
+    if "batch_config" in config:
+        config["batch_config"] = _without_nulls(config["batch_config"])
     key = str(config.get("api_key") or "").strip()
     logs.redact(key.strip("'\""))
     mistakes = settings.validate(config, schema)
@@ -236,6 +238,13 @@ def _checked(given: Mapping[str, Any], *, testing: bool) -> tuple[dict[str, Any]
         for name, most in _TEST_LIMITS.items():
             config[name] = min(config[name], most)
     return config, []
+
+
+def _without_nulls(value: object) -> object:
+    """Return an object without the names whose value is null, at any depth: as if not written."""
+    if not isinstance(value, dict):
+        return value
+    return {name: _without_nulls(part) for name, part in value.items() if part is not None}
 
 
 def _properties(catalog: Catalog) -> dict[str, set[str]]:

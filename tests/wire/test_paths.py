@@ -148,22 +148,26 @@ def in_batches(sandbox: Sandbox, folder: Path, **settings: Any) -> Json:
         ({"compression": "none"}, "file://", "2026/11/croct-"),
         ({}, "", "day/croct-"),
         ({"compression": "gzip"}, "", "croct-"),
+        ({"compression": None}, "", None),
     ],
 )
 def test_where_files_are_and_how_they_are_packed(
-    pipeline: Pipeline, tmp_path: Path, given: Json, scheme: str, prefix: str
+    pipeline: Pipeline, tmp_path: Path, given: Json, scheme: str, prefix: str | None
 ) -> None:
-    """A target unpacks what the message calls gzip, and nothing else."""
+    """A target unpacks what the message calls gzip, and nothing else; null is as if not set."""
     encoding = {"format": "jsonl", **given}
     storage = {"root": f"{scheme}{tmp_path}/files", "prefix": prefix}
-    output = pipeline.run(batch_config={"encoding": encoding, "storage": storage})
+    settings = {"encoding": encoding, "storage": storage}
+    if prefix is None:
+        settings |= {"storage": {**storage, "params": None}, "batch_size": None}
+    output = pipeline.run(batch_config=settings)
     (message,) = [found for found in output.of("BATCH") if found["stream"] == "users"]
     packed = message["encoding"]["compression"] == "gzip"
     assert packed == (given != {"compression": "none"})
     (url,) = message["manifest"]
     assert url.endswith(".json.gz" if packed else ".json")
     file = urlparse(url).path
-    assert file.startswith(f"{tmp_path}/files/{prefix}")
+    assert file.startswith(f"{tmp_path}/files/{prefix or ''}")
     content = Path(file).read_bytes()
     lines = (gzip.decompress(content) if packed else content).splitlines()
     wanted = expected_records(pipeline.sandbox.world, "users")

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -85,6 +86,15 @@ def test_another_notation_of_a_uuid(start: Start, tap: Tap, key: str) -> None:
     output = tap(sandbox.config(), code=1)
     assert "*** or *** or *** or ***" in output.last_line
     assert "7f83b165" not in output.stderr.lower()
+
+
+def test_a_proxys_password_as_it_is_sent(start: Start, tap: Tap) -> None:
+    """In base64, as a proxy may quote the header that it got."""
+    sandbox = start(visits=1)
+    sent = b64encode(b"somebody:g#heim").decode()
+    sandbox.faults = [Fault(status=401, body=json.dumps({"title": f"Not {sent}"}).encode())]
+    output = tap(sandbox.config(), HTTPS_PROXY="http://somebody:g%23heim@127.0.0.1:1", code=1)
+    assert "Not ***" in output.last_line
 
 
 def test_what_is_too_short_to_be_a_secret(start: Start, tap: Tap) -> None:
