@@ -43,19 +43,20 @@ select
 {{ croct.from_latest('events', columns, 'id', 'timestamp', any_type, '1 = 1' if types is none else filter if types else '1 = 0') }}
 {%- endmacro %}
 
-{#- The events of the types that events.yml names for a model. In an incremental run, those whose id is
-    not there yet. Not those after a time: events can arrive days late. In any other run they are filtered
-    before they are sorted, hence not from the view, which is named for the lineage. -#}
+{#- The events of the types that events.yml names for a model: in an incremental run, those whose id is
+    not there yet, from the table of them if the run builds it. (Not those after a time: events can arrive
+    days late.) Else filtered before they are sorted, hence not from the view, named for the lineage. -#}
 {% macro from_events() -%}
     {%- do ref('stg_croct__events') -%}
     {%- set new_events = ref('stg_croct__new_events') -%}
     {%- set types = model.config.meta.get('event_types', []) -%}
-    {%- if is_incremental() -%}
+    {%- set is_built = 'model.croct.stg_croct__new_events' in selected_resources -%}
+    {%- if is_incremental() and is_built and model.package_name == 'croct' -%}
     from {{ new_events }} as events
     where event_type in ('{{ types | join("', '") }}')
         and not exists (select 1 from {{ this }} as known where known.event_id = events.event_id)
     {%- else -%}
-    from ({{ croct.latest_events(types) }}) as events
+    from ({{ croct.latest_events(types, [this] if is_incremental() else []) }}) as events
     {%- endif -%}
 {%- endmacro %}
 
