@@ -42,8 +42,9 @@ settings.load_profile("few")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start the slow tests first, so that no worker is left alone with one in the end."""
+    """Start groups and slow tests first, so that no worker is left alone with one in the end."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
 
 
 @functools.cache

@@ -8,14 +8,20 @@ from dev.postgres import Postgres
 from tests.analytics.warehouses import DuckDBWarehouse, PostgresWarehouse, Warehouse
 
 
-@pytest.fixture
-def duck(tmp_path: Path) -> Warehouse:
-    return DuckDBWarehouse(tmp_path / "duckdb")
+@pytest.fixture(scope="session")
+def dbt_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One for all tests: to read the whole package again takes dbt half of its time."""
+    return tmp_path_factory.mktemp("dbt")
 
 
 @pytest.fixture
-def postgresql(tmp_path: Path, database: Postgres) -> Warehouse:
-    return PostgresWarehouse(tmp_path / "postgres", database)
+def duck(dbt_folder: Path) -> Warehouse:
+    return DuckDBWarehouse(dbt_folder / "duckdb")
+
+
+@pytest.fixture
+def postgresql(dbt_folder: Path, database: Postgres) -> Warehouse:
+    return PostgresWarehouse(dbt_folder / "postgres", database)
 
 
 @pytest.fixture(params=["duck", "postgresql"])

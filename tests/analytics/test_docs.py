@@ -9,7 +9,7 @@ import pytest
 from dev.environments import ROOT
 from dev.sandbox import Sandbox, World
 from tests.analytics.models import KEYS
-from tests.analytics.warehouses import Warehouse
+from tests.analytics.warehouses import TRANSFORM, Warehouse
 
 PAGE = ROOT / "docs" / "analytics.md"
 
@@ -18,8 +18,8 @@ PAGE = ROOT / "docs" / "analytics.md"
 def test_the_answers_and_the_descriptions(duck: Warehouse) -> None:
     """The answers are those of the page; each column that a model really has, has a description."""
     with Sandbox(World(visits=250)) as sandbox:
-        duck.pipe("croct").run(sandbox.config())
-    duck.dbt("run", schema="analytics")
+        duck.pipe().run(sandbox.config())
+    duck.dbt("run")
     found = re.findall(r"```sql\n(.+?)```\n\n```text\n(.+?)```", PAGE.read_text(), re.DOTALL)
     assert len(found) == 5
     for question, answer in found:
@@ -31,8 +31,8 @@ def test_the_answers_and_the_descriptions(duck: Warehouse) -> None:
             " ".join(row).split() for row in (head, *rows)
         ]
 
-    duck.dbt("docs", "generate", "--no-compile", schema="analytics")
-    target = duck.folder / "target" / "transform"
+    duck.dbt("docs", "generate", "--no-compile")
+    target = duck.target_path(TRANSFORM)
     manifest = json.loads((target / "manifest.json").read_text())
     catalog = json.loads((target / "catalog.json").read_text())
     assert len(catalog["nodes"]) == len(KEYS) + 1  # and what an incremental run adds

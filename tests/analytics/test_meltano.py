@@ -50,6 +50,8 @@ def test_load_and_build(sandbox: Sandbox, place: Warehouse, tmp_path: Path) -> N
     wanted = Expected.of(sandbox.world).tables()["croct__daily"]
     assert differences("croct__daily", place.rows("croct__daily", "through_meltano"), wanted) == []
 
+    if place.engine == "postgres":
+        return
     place.execute("drop table croct.users cascade")
     place.execute("create table croct.users as select null as userid")
     done = meltano("run", f"{dbt}:full-refresh")

@@ -33,7 +33,7 @@ class Warehouse:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
 
-    def pipe(self, schema: str, **settings: Any) -> Pipe:
+    def pipe(self, schema: str = "croct", **settings: Any) -> Pipe:
         """Return a pipeline into a schema."""
         raise NotImplementedError
 
@@ -41,7 +41,7 @@ class Warehouse:
         """Run statements."""
         raise NotImplementedError
 
-    def rows(self, model: str, schema: str) -> list[Row]:
+    def rows(self, model: str, schema: str = "analytics") -> list[Row]:
         """Return a model's rows: amounts as `Decimal`, times and days as text."""
         raise NotImplementedError
 
@@ -49,8 +49,12 @@ class Warehouse:
         """Return the environment that the profile reads."""
         raise NotImplementedError
 
+    def target_path(self, project: Path) -> Path:
+        """Return where dbt writes what it makes of a project."""
+        return self.folder / "target" / project.relative_to(project.anchor)
+
     def dbt(
-        self, *args: str, schema: str, project: Path = TRANSFORM, code: int = 0,
+        self, *args: str, schema: str = "analytics", project: Path = TRANSFORM, code: int = 0,
         program: str | None = None, **variables: Any,
     ) -> str:  # fmt: skip
         """Run dbt; return what it prints.
@@ -74,7 +78,7 @@ class Warehouse:
             cwd=project, capture_output=True, text=True, check=False,
             env=clean_environment(
                 CROCT_ANALYTICS_SCHEMA=schema,
-                DBT_TARGET_PATH=str(self.folder / "target" / project.name),
+                DBT_TARGET_PATH=str(self.target_path(project)),
                 DBT_LOG_PATH=str(self.folder / "logs"),
                 DBT_SEND_ANONYMOUS_USAGE_STATS="false",
                 **self.variables(),
@@ -90,18 +94,20 @@ class DuckDBWarehouse(Warehouse):
     engine = "duckdb"
 
     def __init__(self, folder: Path) -> None:
-        """Name the file."""
+        """Name the file, which is not there yet."""
         super().__init__(folder)
-        self.address = str(folder / "warehouse.duckdb")
+        file = folder / "warehouse.duckdb"
+        file.unlink(missing_ok=True)
+        self.address = str(file)
 
-    def pipe(self, schema: str, **settings: Any) -> Pipe:
+    def pipe(self, schema: str = "croct", **settings: Any) -> Pipe:
         return DuckDB(self.folder, default_target_schema=schema, **settings)
 
     def execute(self, sql: str) -> None:
         with duckdb.connect(self.address) as connection:
             connection.execute(sql)
 
-    def rows(self, model: str, schema: str) -> list[Row]:
+    def rows(self, model: str, schema: str = "analytics") -> list[Row]:
         with duckdb.connect(self.address, read_only=True) as connection:
             found = connection.execute(f"select * from {schema}.{model}")
             columns = [(column[0], str(column[1])) for column in found.description or ()]
@@ -123,19 +129,20 @@ class PostgresWarehouse(Warehouse):
     engine = "postgres"
 
     def __init__(self, folder: Path, database: Postgres) -> None:
-        """Take the server."""
+        """Take the server; other tests may have loaded and built in it."""
         super().__init__(folder)
         self.database = database
         self.address = database.url
+        self.execute("drop schema if exists croct, analytics cascade")
 
-    def pipe(self, schema: str, target: str = "target-postgres", **settings: Any) -> Pipe:
+    def pipe(self, schema: str = "croct", target: str = "target-postgres", **settings: Any) -> Pipe:
         self.execute(f"drop schema if exists {schema} cascade")
         return PostgresTarget(self.folder, self.database, schema, target, **settings)
 
     def execute(self, sql: str) -> None:
         self.database.execute(sql)
 
-    def rows(self, model: str, schema: str) -> list[Row]:
+    def rows(self, model: str, schema: str = "analytics") -> list[Row]:
         lines = self.database.execute(f"select to_json(found) from {schema}.{model} as found")
         return [json.loads(line, parse_float=Decimal) for line in lines]
 
