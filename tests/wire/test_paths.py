@@ -157,7 +157,7 @@ def test_where_files_are_and_how_they_are_packed(
     """A target unpacks what the message calls gzip, and nothing else; null is as if not set."""
     encoding = {"format": "jsonl", **given}
     storage = {"root": f"{scheme}{tmp_path}/files", "prefix": prefix}
-    settings = {"encoding": encoding, "storage": storage}
+    settings: Json = {"encoding": encoding, "storage": storage}
     if prefix is None:
         settings |= {"storage": {**storage, "params": None}, "batch_size": None}
     output = pipeline.run(batch_config=settings)
