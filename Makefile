@@ -1,7 +1,7 @@
 # `make` installs into .venv, .tools and .meltano (Meltano's plugins).
 PYTHON ?= python3
 # More than the machine's cores: many tests wait.
-WORKERS ?= 3
+WORKERS ?= 4
 # What `make test-pythons` looks for.
 PYTHONS := 3.10 3.11 3.12 3.13 3.14
 VENV ?= .venv
