@@ -78,7 +78,7 @@ def _page(body: bytes, received: int) -> Page:
         message = "it is not an object"
         raise TypeError(message)
     items, cursor = document.get("items"), document.get("nextCursor")
-    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+    if not isinstance(items, list) or not {*map(type, items)} <= {dict}:
         message = (
             "its `items` are not a list of objects" if "items" in document else "it has no `items`"
         )
