@@ -201,16 +201,14 @@ def test_odd_values(place: Warehouse) -> None:
 def test_what_cannot_be_built(duck: Warehouse) -> None:
     """Each message says what to do. One test has them all, since dbt is slow to start."""
 
-    def said(*command: str, code: int = 2, **variables: Any) -> str:
+    def said(**variables: Any) -> str:
         model = ("--select", "stg_croct__users")
-        return " ".join(duck.dbt(*command, *model, code=code, **variables).split())
+        return " ".join(duck.dbt("compile", *model, code=2, **variables).split())
 
     duck.execute("create schema other; create table other.users (userid text)")
-    assert "set the variable croct__schema to the schema that the tap" in said("compile")
+    assert "set the variable croct__schema to the schema that the tap" in said()
     duck.execute('create schema croct; create table croct.users (id text, "address__city" text)')
-    assert "(it has the column address__city), which these models do not support" in said("compile")
+    assert "(it has the column address__city), which these models do not support" in said()
     duck.execute("drop table croct.users; create table croct.users (userid text)")
-    duck.execute("insert into croct.users values (null)")
-    assert "FAIL 1 not_null_stg_croct__users_user_id" in said("build", code=1)
-    rates = said("compile", croct__exchange_rates={"BRL": 1})
+    rates = said(croct__exchange_rates={"BRL": 1})
     assert "croct__exchange_rates needs croct__reporting_currency" in rates
