@@ -284,6 +284,14 @@ def test_a_value_that_does_not_fit_its_column(
         assert hint is None or hint in warnings[0]
 
 
+def test_a_value_of_the_api_that_does_not_fit(sandbox: Sandbox, tap: Tap) -> None:
+    """No expression made it: nothing in the configuration would mend it."""
+    sandbox.world.items("users")[0]["company"] = 5
+    output = tap(sandbox.config(stream_maps={"users": {"added": "email"}}))
+    assert output.warnings == []
+    assert output.records("users")[0]["company"] == 5
+
+
 def test_what_the_sdk_makes_of_values(sandbox: Sandbox, tap: Tap) -> None:
     """A renamed time stays a time; what is not JSON is text."""
     maps = {"birthDate": "__NULL__", "born": "birthDate", "names": "record.keys()"}
