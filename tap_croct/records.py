@@ -83,7 +83,7 @@ def convert_times(records: Collection[Record], paths: Tree) -> bool:
     Returns:
         Whether there were numbers that are not a time of any calendar: they become null.
     """
-    lost, from_api = False, times.from_api
+    lost = False
     for name, below in paths.items():
         if below is not None:
             nested = [record[name] for record in records if isinstance(record.get(name), dict)]
@@ -92,9 +92,8 @@ def convert_times(records: Collection[Record], paths: Tree) -> bool:
         for record in records:
             value = record.get(name)
             if type(value) is int or type(value) is Decimal:  # a bool is not a time
-                record[name] = text = from_api(value)
-                if text is None:
-                    lost = True
+                record[name] = text = times.from_api(value)
+                lost |= text is None
     return lost
 
 
