@@ -7,13 +7,11 @@
 {%- endmacro %}
 
 {#- The latest record of each event, typed: of some types, and without those whose id is in one of the
-    tables of known ones. By ids alone first: whole records would go through every join. -#}
+    tables of known ones. By ids alone first: no whole record is read where none is new. -#}
 {% macro latest_events(types=none, known=[]) -%}
 {%- set columns = croct.source_columns('events') -%}
 {%- set type = croct.text_of(columns, 'eventType') -%}
-{%- set payload_type -%}
-    coalesce({{ croct.path_of(columns, 'payload', '@type') }}, {{ croct.path_of(columns, 'payload', 'type') }})
-{%- endset -%}
+{%- set payload_type = 'coalesce(' ~ croct.path_of(columns, 'payload', '@type') ~ ', ' ~ croct.path_of(columns, 'payload', 'type') ~ ')' -%}
 {%- set any_type = 'coalesce(' ~ type ~ ', ' ~ payload_type ~ ')' -%}
 {%- set filter -%}
     {%- set wanted = "('" ~ (types or []) | join("', '") ~ "')" -%}
@@ -21,8 +19,10 @@
     ({{ type }} in {{ wanted }} or {{ type }} is null and {{ payload_type }} in {{ wanted }})
     {%- if known %}
     and record_key in (
-        select event_id from (select {{ croct.text_of(columns, 'id') }} as event_id {{ croct.from_source('events', columns) }}) as ids
-        where {% for table in known %}{{ 'and ' if not loop.first }}not exists (select 1 from {{ table }} as known where known.event_id = ids.event_id)
+        select event_id from (
+            select {{ croct.text_of(columns, 'id') }} as event_id {{ croct.from_source('events', columns) }}
+                and ({{ type }} in {{ wanted }} or {{ type }} is null)
+        ) as ids where {% for table in known %}{{ 'and ' if not loop.first }}not exists (select 1 from {{ table }} as known where known.event_id = ids.event_id)
         {% endfor %}
     )
     {%- endif -%}
