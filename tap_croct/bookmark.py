@@ -44,8 +44,12 @@ class Bookmark:
             state: The state; that of a stream which was never exported is empty.
 
         Raises:
-            ValueError: If a time or the scope cannot be read.
+            ValueError: If a part has the wrong type, or a time or the scope cannot be read.
         """
+        for name, value in state.items():
+            if name in BOOKMARK and not isinstance(value, dict if name == SCOPE else str):
+                what = f"a `{name}` that is not {'an object' if name == SCOPE else 'a string'}"
+                raise ValueError(what)
         latest, made_with = state.get("replication_key_value"), state.get(SCOPE)
         what = "a `replication_key_value` that is not a time"
         try:
@@ -119,14 +123,6 @@ def checked_state(
 
 def _checked_bookmark(stream: str, bookmark: dict[str, Any]) -> dict[str, Any]:
     checked = {name: bookmark[name] for name in BOOKMARK if bookmark.get(name) not in (None, "")}
-    for name, value in checked.items():
-        if not isinstance(value, dict if name == SCOPE else str):
-            kind = "an object" if name == SCOPE else "a string"
-            message = (
-                f"The state of {stream} has a `{name}` that is not {kind}. Correct it, or remove "
-                "the bookmark of the stream: it is exported from the beginning then"
-            )
-            raise InputError(message)
     try:
         Bookmark.of(checked)
     except ValueError as error:
@@ -136,29 +132,6 @@ def _checked_bookmark(stream: str, bookmark: dict[str, Any]) -> dict[str, Any]:
         )
         raise InputError(message) from None
     return checked
-
-
-@dataclass(frozen=True)
-class Job:
-    """What to export.
-
-    Attributes:
-        stream: Name of the stream.
-        replication_key: The property that holds the time by which the API orders the records.
-        bookmark: Where the last run stopped.
-        scope: What the export is limited to.
-        lookback: How late records may arrive, in milliseconds.
-        time_unit: Unit in which the API takes the window: `milliseconds`, `seconds` or `auto`.
-        limit: Number of records after which the run stops with the page that reaches it.
-    """
-
-    stream: str
-    replication_key: str
-    bookmark: Bookmark
-    scope: Scope
-    lookback: int
-    time_unit: str
-    limit: float
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """HTTP: one page ahead, in limited time, with retries; and what a response means."""
 
-import abc
 import random
 import ssl
 import threading
@@ -121,11 +120,14 @@ class Exchange:
             del step  # the traceback of an error holds this frame, and whole pages in those above
 
 
-class ApiStream(RESTStream["str | None"], abc.ABC):
+class ApiStream(RESTStream["str | None"]):
     """A stream as an endpoint of the Export API: `fetch` asks for one of its pages."""
 
     longest_wait: float = MAX_RETRY_AFTER
     """Seconds that the API can ask to wait before a retry; the run fails beyond it."""
+
+    event_types: list[str] | None = None
+    """The types of events to export; None for all of them, and for the other streams."""
 
     requests_sent = retries = 0
     """How many requests were sent, and how many of them were retries."""
@@ -157,11 +159,6 @@ class ApiStream(RESTStream["str | None"], abc.ABC):
             settings = self._session.merge_environment_settings(self.url_base, {}, None, None, None)
             self._session.verify = settings["verify"]
         return self._session
-
-    @property
-    def event_types(self) -> list[str] | None:
-        """The types of events to export; None for all of them, and for the other streams."""
-        return None
 
     def prefetch(self, cursor: str | None, params: Mapping[str, int]) -> None:
         """Send the request for a page, without waiting: `fetch` takes the response.

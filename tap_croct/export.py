@@ -1,20 +1,20 @@
 """One run through a stream: which page comes next, and the bookmark that holds after it."""
 
-import logging
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from singer_sdk.exceptions import FatalAPIError
 from singer_sdk.pagination import BaseAPIPaginator
 from typing_extensions import override
 
 from tap_croct import bookmark, times
-from tap_croct.bookmark import Bookmark, Job, Resume
+from tap_croct.bookmark import HOUR, Bookmark, Resume
+from tap_croct.client import ApiStream
 from tap_croct.decode import Page
 from tap_croct.errors import ApiError
-from tap_croct.times import Window, find_time_unit
+from tap_croct.times import Scope, Window, find_time_unit
 
 CONFIRM_AFTER = 5.0
 """Seconds after which a request that was rejected is sent again, before the rejection counts."""
@@ -25,25 +25,10 @@ NOTHING_YET = "nothing to export yet"
 LIMIT_REACHED = "max_records"
 EMPTY_PAGES = "empty pages"
 
-_MOST_EMPTY = 5
+MOST_EMPTY = 5
 """Pages without items in a row that are followed: some may stand in the middle of an export."""
 
 _REJECTED = frozenset({400, 404, 410, 422})
-
-
-class Api(Protocol):
-    """Where pages come from."""
-
-    def prefetch(self, cursor: str | None, params: Mapping[str, int]) -> None:
-        """Send the request for a page, without waiting: `fetch` takes the response."""
-
-    def fetch(self, cursor: str | None, params: Mapping[str, int]) -> Page:
-        """Fetch the page after a cursor, or the first one of a window.
-
-        Raises:
-            ApiError: If the API refuses, or did not answer after all retries.
-            RecursionError: If the page is nested too deeply to be decoded.
-        """
 
 
 @dataclass(frozen=True)
@@ -94,7 +79,7 @@ class CursorPaginator(BaseAPIPaginator["str | None"]):
         self._empty += 1
         if response.next_cursor == self.current_value:
             return False
-        self.gave_up = self._empty == _MOST_EMPTY
+        self.gave_up = self._empty == MOST_EMPTY
         return not self.gave_up
 
     @override
@@ -124,23 +109,26 @@ class Export:
     arrives, while that is written.
     """
 
-    def __init__(self, api: Api, job: Job, logger: logging.Logger) -> None:
+    def __init__(self, stream: ApiStream, saved: Bookmark, limit: float) -> None:
         """Prepare a run.
 
         Args:
-            api: Where pages come from.
-            job: What to export.
-            logger: For warnings.
+            stream: Where pages come from; its settings say what to export.
+            saved: Where the last run stopped.
+            limit: Number of records after which the run stops with the page that reaches it.
         """
-        self._api = api
-        self._job = job
-        self._logger = logger
-        self.start = bookmark.where(job.bookmark, job.scope, job.lookback, times.now())
+        self._stream = stream
+        self._saved = saved
+        self._limit = limit
+        self._key = str(stream.replication_key)
+        self._scope = Scope.of({**stream.config, "event_types": stream.event_types})
+        self._lookback = stream.config["lookback_hours"] * HOUR
+        self.start = bookmark.where(saved, self._scope, self._lookback, times.now())
         """Where the run resumes."""
 
         self._latest = self.start.latest
         self._unmoved: dict[str, Any] | None = {} if self.start.from_scratch else None
-        self._gave_up = False
+        self._gave_up = False  # before it was known in which unit to ask
         self._pages = self._records = 0
         self._found = 0  # records of this window: after a rejected cursor, it is another one
 
@@ -156,12 +144,12 @@ class Export:
             yield from self._resume_by_time(rejected)
 
     def _resume_by_time(self, rejected: ApiError) -> Iterator[ExportedPage]:
-        job = self._job
-        start = bookmark.by_time(job.scope, job.lookback, self._latest)
-        self._logger.warning("%s: %s. Resuming %s", job.stream, rejected, start.text)
-        scope = job.scope if self._pages else job.bookmark.scope
+        start = bookmark.by_time(self._scope, self._lookback, self._latest)
+        text = "%s: %s. Resuming %s"
+        self._stream.logger.warning(text, self._stream.name, rejected, start.text)
+        scope = self._scope if self._pages else self._saved.scope
         left = Bookmark(latest=self._latest, scope=scope)
-        self._unmoved = {} if start.from_scratch else left.as_state(job.replication_key)
+        self._unmoved = {} if start.from_scratch else left.as_state(self._key)
         pages = self._read(start)
         try:
             first = next(pages)
@@ -176,12 +164,11 @@ class Export:
         if window.empty:
             yield self._exported(Page([], received=times.now()), self._unmoved, END_DATE)
             return
-        time_unit: str | None = self._job.time_unit
+        time_unit: str | None = self._stream.config["time_unit"]
         if window and time_unit == "auto":
             time_unit = find_time_unit(self._any_in)
         if time_unit is None:
             reason = EMPTY_PAGES if self._gave_up else NOTHING_YET
-            self._warn_of_empty_pages()
             yield self._exported(Page([], received=times.now()), self._unmoved, reason)
             return
         params = window.params(time_unit)
@@ -196,7 +183,7 @@ class Export:
             exported = self._exported(page, self._state(page, paginator, start, end), end)
             if end is None:
                 asked = times.now()
-                self._api.prefetch(paginator.current_value, params)
+                self._stream.prefetch(paginator.current_value, params)
             yield exported
 
     def _exported(self, page: Page, state: dict[str, Any] | None, end: str | None) -> ExportedPage:
@@ -204,7 +191,7 @@ class Export:
         return ExportedPage(page, state, self._latest, end)
 
     def _page(self, cursor: str | None, params: Mapping[str, int]) -> Page:
-        ask = self._ask_twice if cursor else self._api.fetch
+        ask = self._ask_twice if cursor else self._stream.fetch
         try:
             return ask(cursor, params)
         except ApiError as error:
@@ -216,14 +203,14 @@ class Export:
     def _ask_twice(self, cursor: str | None, params: Mapping[str, int]) -> Page:
         """Ask again, after a pause, if the API rejects a request: one bad answer proves nothing."""
         try:
-            return self._api.fetch(cursor, params)
+            return self._stream.fetch(cursor, params)
         except ApiError as error:
             if error.status not in _REJECTED:
                 raise
             text = "%s: %s. Asking again in %.0f s"
-            self._logger.warning(text, self._job.stream, error, CONFIRM_AFTER)
+            self._stream.logger.warning(text, self._stream.name, error, CONFIRM_AFTER)
         time.sleep(CONFIRM_AFTER)
-        return self._api.fetch(cursor, params)
+        return self._stream.fetch(cursor, params)
 
     def _any_in(self, window: Mapping[str, int]) -> bool | None:
         """Tell whether the API has a record in a window; None after too many empty pages."""
@@ -244,8 +231,7 @@ class Export:
         """
         self._records += len(page.items)
         self._found += len(page.items)
-        name = self._job.replication_key
-        found = [times.to_milliseconds(item.get(name)) for item in page.items]
+        found = [times.to_milliseconds(item.get(self._key)) for item in page.items]
         seen = [ms for ms in found if ms is not None and times.FIRST_MS <= ms <= page.received]
         if self._latest is not None:
             seen.append(self._latest)
@@ -253,17 +239,10 @@ class Export:
 
     def _end(self, paginator: CursorPaginator, window: Window, asked: int) -> str | None:
         if paginator.gave_up:
-            self._gave_up = True
-            self._warn_of_empty_pages()
             return EMPTY_PAGES
         if paginator.finished:
             return END_DATE if window.end is not None and window.end <= asked else CAUGHT_UP
-        return LIMIT_REACHED if self._records >= self._job.limit else None
-
-    def _warn_of_empty_pages(self) -> None:
-        if self._gave_up:
-            text = "%s: %d pages without records in a row, though the API says that more follow"
-            self._logger.warning(text, self._job.stream, _MOST_EMPTY)
+        return LIMIT_REACHED if self._records >= self._limit else None
 
     def _state(
         self, page: Page, paginator: CursorPaginator, start: Resume, end: str | None
@@ -275,12 +254,12 @@ class Export:
         a wrong `time_unit` none comes, and a later run with the right one would resume behind all.
         """
         cursor = page.next_cursor or paginator.current_value
-        found_out = self._job.time_unit == "auto" and (start.cursor or paginator.gave_up)
+        auto = self._stream.config["time_unit"] == "auto"
+        found_out = auto and (start.cursor or paginator.gave_up)
         if not cursor or (start.window and not self._found and not found_out):
             return self._unmoved
-        job = self._job
-        left = Bookmark(cursor, self._latest, job.scope, finished=end == END_DATE)
-        return left.as_state(job.replication_key)
+        left = Bookmark(cursor, self._latest, self._scope, finished=end == END_DATE)
+        return left.as_state(self._key)
 
 
 class _CursorRejectedError(ApiError):

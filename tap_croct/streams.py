@@ -18,12 +18,11 @@ class Events(CroctStream):
     replication_key = "timestamp"
     schema = schemas.EVENT
 
-    @property
     @override
-    def event_types(self) -> list[str] | None:
-        """The types of events that the configuration asks for; None for all."""
-        types: list[str] | None = self.config.get("event_types")
-        return types
+    def __init__(self, tap: Any) -> None:
+        """Create the stream: the only one that the API filters by the types of events."""
+        super().__init__(tap)
+        self.event_types = self.config.get("event_types")
 
     @override
     def enrich(self, records: list[dict[str, Any]], metadata: Any) -> None:

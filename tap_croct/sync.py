@@ -1,6 +1,5 @@
 """From pages to messages: each page's records are written, then the bookmark follows."""
 
-import abc
 import math
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -18,16 +17,15 @@ from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from typing_extensions import override
 
 from tap_croct import times
-from tap_croct.bookmark import BOOKMARK, HOUR, Bookmark, Job, Resume
+from tap_croct.bookmark import BOOKMARK, Bookmark
 from tap_croct.client import ApiStream
 from tap_croct.decode import Page
-from tap_croct.errors import ApiError, OutputError
-from tap_croct.export import LIMIT_REACHED, Export, ExportedPage
+from tap_croct.errors import ApiError
+from tap_croct.export import EMPTY_PAGES, LIMIT_REACHED, MOST_EMPTY, Export, ExportedPage
 from tap_croct.logs import counted
 from tap_croct.mapping import Records
 from tap_croct.messages import BatchFiles
 from tap_croct.records import Record
-from tap_croct.times import Scope
 
 Write = Callable[[str, list[Record], datetime], None]
 
@@ -36,7 +34,7 @@ PROGRESS_EVERY = 10.0
 """Seconds between two lines about the progress of a stream, at least."""
 
 
-class CroctStream(ApiStream, abc.ABC):
+class CroctStream(ApiStream):
     """A stream of the Export API.
 
     A page is asked for while the one before it is written; the bookmark follows a page once its
@@ -60,6 +58,8 @@ class CroctStream(ApiStream, abc.ABC):
         """Why the export ended; one of the reasons in `export`."""
 
         self._left: dict[str, Any] | None = None
+        self._latest: int | None = None
+        self._pages = 0
         self._warned: set[str] = set()
 
     # What differs between the streams
@@ -99,8 +99,6 @@ class CroctStream(ApiStream, abc.ABC):
             for _ in self._export(files.add):
                 if files.full:
                     self._write_batches(files)
-        except OutputError:
-            raise
         except Exception:
             self._write_batches(files)  # what came before the error
             raise
@@ -115,30 +113,45 @@ class CroctStream(ApiStream, abc.ABC):
     def _export(self, write: Write) -> Iterator[ExportedPage]:
         """Export the stream: write the records of each page, and yield it then."""
         records = Records(self, self.own_keys()[0], self._warn_once)
-        export = Export(self, self._job(), self.logger)
-        progress = Progress(self, export.start)
-        with self.get_record_counter() as counter, self.get_sync_timer(), progress:
+        saved = Bookmark.of({} if self._is_full_table else self.stream_state)
+        limits = [n for n in (self.config.get("max_records"), self.ABORT_AT_RECORD_COUNT) if n]
+        export = Export(self, saved, min(limits, default=math.inf))
+        start = export.start
+        if start.warning:
+            self._warn_once(f"{start.warning}: exporting {start.text}, once")
+        self._log(f"{'starts' if start.from_scratch else 'resumes'} {start.text}")
+        self._started = logged = time.monotonic()
+        with self.get_record_counter() as counter, self.get_sync_timer():
             try:
                 for exported in export.pages():
                     count = len(exported.page.items)
                     self._write_page(exported.page, records, write)
                     counter.increment(count)
                     self.records_written += count
-                    self.end = exported.end
                     self._left = self._left if exported.state is None else exported.state
                     yield exported
-                    progress.page(exported)
+                    self._pages += 1
+                    self._latest, self.end = exported.latest, exported.end
+                    if time.monotonic() - logged >= PROGRESS_EVERY:
+                        logged = time.monotonic()
+                        self._log(self._reached())
+                seconds = time.monotonic() - self._started
+                self._log(f"done ({self.end}): {self._reached()}, in {seconds:.1f} s")
             except FatalAPIError as error:
                 error.args = (f"{self.name}: {error}",)
                 raise
             except RecursionError as error:  # neither decoder nor encoder can follow it
-                where = f"{self.name}: page {progress.pages + 1}"
                 what = "a record is nested too deeply to be read. Please report this to Croct"
-                message = f"{where}: {what}"
+                message = f"{self.name}: page {self._pages + 1}: {what}"
                 raise ApiError(message) from error
             finally:
+                if self.end is None:
+                    self._log(f"stopped: {self._reached()}")
                 self.close()
                 self._tap.unknown |= records.unknown
+        if self.end == EMPTY_PAGES:
+            what = "pages without records in a row, though the API says that more follow"
+            self.logger.warning("%s: %d %s", self.name, MOST_EMPTY, what)
         if self._is_full_table and self.end == LIMIT_REACHED:
             what = "`max_records` was reached, and FULL_TABLE keeps no bookmark"
             self.logger.warning("%s: %s: every run exports the same records", self.name, what)
@@ -156,24 +169,22 @@ class CroctStream(ApiStream, abc.ABC):
             self._warned.add(message)
             self.logger.warning("%s: %s", self.name, message)
 
+    def _reached(self) -> str:
+        seconds = max(time.monotonic() - self._started, 0.001)
+        latest = ""
+        if self._latest is not None:
+            latest = f", up to {times.to_rfc3339(self._latest)[:16]}Z"
+        records, pages = counted(self.records_written, "record"), counted(self._pages, "page")
+        return f"{records} in {pages}, {self.records_written / seconds:,.0f}/s{latest}"
+
+    def _log(self, text: str) -> None:
+        self.logger.info("%s: %s", self.name, text)
+
     # The bookmark
 
     @property
     def _is_full_table(self) -> bool:
         return self.replication_method == REPLICATION_FULL_TABLE
-
-    def _job(self) -> Job:
-        config = self.config
-        limits = (config.get("max_records"), self.ABORT_AT_RECORD_COUNT)
-        return Job(
-            stream=self.name,
-            replication_key=self.own_keys()[1],
-            bookmark=Bookmark.of({} if self._is_full_table else self.stream_state),
-            scope=Scope.of({**config, "event_types": self.event_types}),
-            lookback=config["lookback_hours"] * HOUR,
-            time_unit=config["time_unit"],
-            limit=min((limit for limit in limits if limit), default=math.inf),
-        )
 
     def _write_state(self) -> None:
         """Write the state as it is after the last page.
@@ -197,62 +208,3 @@ class CroctStream(ApiStream, abc.ABC):
         """Log the summary of the run, once: the SDK calls this when all streams are done."""
         super().log_sync_costs()
         self._tap.log_summary()
-
-
-class Progress:
-    """Logs where a stream resumes, how far it is every ten seconds, and how it ended."""
-
-    def __init__(self, stream: CroctStream, start: Resume) -> None:
-        """Start the clock.
-
-        Args:
-            stream: The stream; its logger takes the lines, at level INFO.
-            start: Where it resumes.
-        """
-        self._stream = stream
-        self._start = start
-        self._started = self._logged = time.monotonic()
-        self.pages = 0
-        """How many pages are written."""
-
-        self._latest: int | None = None
-
-    def __enter__(self) -> None:
-        """Log where the stream resumes."""
-        start = self._start
-        if start.warning:
-            text = "%s: %s: exporting %s, once"
-            self._stream.logger.warning(text, self._stream.name, start.warning, start.text)
-        self._log(f"{'starts' if start.from_scratch else 'resumes'} {start.text}")
-
-    def page(self, exported: ExportedPage) -> None:
-        """Count a page that is written, an empty one, too.
-
-        Args:
-            exported: The page.
-        """
-        self.pages += 1
-        self._latest = exported.latest
-        if time.monotonic() - self._logged >= PROGRESS_EVERY:
-            self._logged = time.monotonic()
-            self._log(self._reached())
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        """Log how far the stream came."""
-        if kind is not None:
-            self._log(f"stopped: {self._reached()}")
-            return
-        seconds = time.monotonic() - self._started
-        self._log(f"done ({self._stream.end}): {self._reached()}, in {seconds:.1f} s")
-
-    def _reached(self) -> str:
-        seconds = max(time.monotonic() - self._started, 0.001)
-        latest = ""
-        if self._latest is not None:
-            latest = f", up to {times.to_rfc3339(self._latest)[:16]}Z"
-        count = self._stream.records_written
-        records, pages = counted(count, "record"), counted(self.pages, "page")
-        return f"{records} in {pages}, {count / seconds:,.0f}/s{latest}"
-
-    def _log(self, text: str) -> None:
-        self._stream.logger.info("%s: %s", self._stream.name, text)

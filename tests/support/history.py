@@ -15,11 +15,11 @@ from unittest import mock
 from hypothesis import strategies as st
 
 from tap_croct import export, times
-from tap_croct.bookmark import HOUR, Bookmark, Job, checked_state
+from tap_croct.bookmark import HOUR, Bookmark, checked_state
 from tap_croct.decode import Page
 from tap_croct.errors import ApiError
-from tap_croct.export import CAUGHT_UP, END_DATE, NOTHING_YET, Api, Export
-from tap_croct.times import Scope, to_rfc3339
+from tap_croct.export import CAUGHT_UP, END_DATE, NOTHING_YET, Export
+from tap_croct.times import to_rfc3339
 
 BEGIN = 1_767_225_600_000
 DAY = 24 * HOUR
@@ -147,7 +147,8 @@ class _Api:
             record = _Record(len(self.records), self.now - before, arrival.kind)
             self.records.append(record)
 
-    def connection(self, run: Run) -> Api:
+    def stream(self, run: Run, lookback: int) -> Any:
+        """Return the stream that a run exports, with its settings."""
         asked = pages = 0
         refused: set[int] = set()
 
@@ -172,7 +173,13 @@ class _Api:
             self.arrive(run.late[pages - 1 : pages])
             return replace(page, received=self.now)
 
-        return _Connection(answer)
+        config = {
+            "start_date": None if run.start is None else to_rfc3339(run.start),
+            "end_date": None if run.end is None else to_rfc3339(run.end),
+            "lookback_hours": lookback,
+            "time_unit": self.unit if run.knows_unit else "auto",
+        }
+        return _Stream(answer, config, sorted(run.kinds))
 
     def _page(self, cursor: str | None, params: Mapping[str, int], run: Run, asked: int) -> Page:
         step = 1000 if self.unit == "seconds" else 1
@@ -198,10 +205,21 @@ class _Api:
         return Page(items, token)
 
 
-class _Connection:
-    """Answers a request when it is asked, not when the page is fetched."""
+class _Stream:
+    """Has requests answered when they are sent, not when the page is fetched."""
 
-    def __init__(self, answer: Callable[[str | None, Mapping[str, int]], Page]) -> None:
+    name = "events"
+    replication_key = "timestamp"
+    logger = _LOGGER
+
+    def __init__(
+        self,
+        answer: Callable[[str | None, Mapping[str, int]], Page],
+        config: dict[str, Any],
+        event_types: list[str],
+    ) -> None:
+        self.config = config
+        self.event_types = event_types
         self._answer = answer
         self._begun: tuple[str | None, Mapping[str, int], Page | ApiError] | None = None
 
@@ -248,7 +266,9 @@ class _Life:
         """Export until the end, the limit or the kill; return whether it was the end."""
         end = None
         self._exported = []
-        export = Export(self.api.connection(run), self._job(run), _LOGGER)
+        read = checked_state({"bookmarks": {"events": self._state}}, ["events"], _LOGGER)
+        saved = Bookmark.of(read["bookmarks"]["events"])
+        export = Export(self.api.stream(run, self._history.lookback), saved, run.limit)
         for number, page in enumerate(export.pages(), start=1):
             records, state = run.written if number == run.killed else (True, True)
             if records:
@@ -260,23 +280,6 @@ class _Life:
                 return False
             end = page.end
         return end in {CAUGHT_UP, END_DATE, NOTHING_YET}
-
-    def _job(self, run: Run) -> Job:
-        settings = {
-            "start_date": None if run.start is None else to_rfc3339(run.start),
-            "end_date": None if run.end is None else to_rfc3339(run.end),
-            "event_types": sorted(run.kinds),
-        }
-        state = checked_state({"bookmarks": {"events": self._state}}, ["events"], _LOGGER)
-        return Job(
-            stream="events",
-            replication_key="timestamp",
-            bookmark=Bookmark.of(state["bookmarks"]["events"]),
-            scope=Scope.of(settings),
-            lookback=self._history.lookback * HOUR,
-            time_unit=self._history.unit if run.knows_unit else "auto",
-            limit=run.limit,
-        )
 
 
 def _in_scope(record: _Record, run: Run, margin: int = 0) -> bool:
