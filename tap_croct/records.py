@@ -20,11 +20,12 @@ Record = dict[str, Any]
 Tree = dict[str, "Tree | None"]
 """Names of properties; None where the whole property is meant, a tree where parts of it are."""
 
+Path = tuple[str, ...]
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "croct.com")
 _CANONICAL = msgspec.json.Encoder(order="sorted", decimal_format="number")
 _NOT_ASCII = re.compile("[^\x00-\x7f]+")
 _NESTED = frozenset({dict, list})
-_MOST_NAMES = 10_000  # that a level of flattening remembers: free keys can bring any number
+_MOST_NAMES = 10_000  # that flattening remembers: free keys can bring any number
 
 
 def ensure_keys(records: Iterable[Record], name: str) -> bool:
@@ -154,10 +155,9 @@ def join_additional(own: object, moved: dict[str, Any]) -> dict[str, Any]:
 class Flattener:
     """Flattens the records of one schema.
 
-    The SDK makes the name of every column anew for every record; this remembers them: a level of
-    nesting is a table of the names met there. What has no column goes into `additionalProperties`
-    under the name that its column would have. A null without a column is left out: it stands for
-    an object whose columns are missing.
+    The SDK makes the name of every column anew for every record; this remembers them. What has no
+    column goes into `additionalProperties` under the name that its column would have. A null
+    without a column is left out: it stands for an object whose columns are missing.
     """
 
     def __init__(self, stream_map: StreamMap) -> None:
@@ -169,8 +169,10 @@ class Flattener:
         self.without_column: set[str] = set()
         """Names of the columns that the schema would have needed."""
 
-        self._columns: Collection[str] = stream_map.transformed_schema["properties"].keys()
-        self._top = _Level((), self._columns, stream_map.flattening_options, {})
+        self._columns = stream_map.transformed_schema["properties"].keys()
+        self._options: Any = stream_map.flattening_options
+        self._names: dict[Path, dict[str, str]] = {}
+        self._taken: dict[str, Path] = {}
 
     def __call__(self, record: dict[str, Any]) -> dict[str, Any]:
         """Flatten a record.
@@ -183,56 +185,36 @@ class Flattener:
         """
         flat: dict[str, Any] = {}
         rest: dict[str, Any] = {}
-        _flatten(record, self._top, flat, rest)
+        self._flatten(record, (), flat, rest)
         if rest and ADDITIONAL in self._columns:
             self.without_column.update(rest)
             flat[ADDITIONAL] = _json_text(join_additional(record.get(ADDITIONAL), rest))
         return flat
 
-
-class _Level(dict[str, "tuple[str, bool, _Level | None]"]):
-    """The properties of one level: name of the column, whether it exists, and the level below."""
-
-    def __init__(
-        self,
-        path: tuple[str, ...],
-        columns: Collection[str],
-        options: Any,
-        taken: dict[str, tuple[str, ...]],
+    def _flatten(
+        self, value: dict[str, Any], path: Path, flat: dict[str, Any], rest: dict[str, Any]
     ) -> None:
-        super().__init__()
-        self._path = path
-        self._columns = columns
-        self._options = options
-        self._taken = taken
+        columns, names = self._columns, self._names.get(path, {})
+        for name, child in value.items():
+            column = names.get(name) or self._column(path, name)
+            if column in columns:
+                flat[column] = _json_text(child) if type(child) in _NESTED else child
+            elif isinstance(child, dict) and len(path) < self._options.max_level:
+                self._flatten(child, (*path, name), flat, rest)
+            elif child is not None:
+                rest[column] = child
 
-    def __missing__(self, name: str) -> "tuple[str, bool, _Level | None]":
-        options = self._options
+    def _column(self, parents: Path, name: str) -> str:
+        """Return the name of a property's column, as the SDK makes it, and remember it."""
+        options, path = self._options, (*parents, name)
         column = flatten_key(
-            name, list(self._path), options.separator, max_key_length=options.max_key_length
+            name, list(parents), options.separator, max_key_length=options.max_key_length
         )
-        path = (*self._path, name)
-        if len(self._taken) < _MOST_NAMES and self._taken.setdefault(column, path) != path:
-            column = ".".join(path)  # two names make one column: the later one gets no column
-        known = column in self._columns
-        deeper = not known and len(self._path) < options.max_level
-        below = _Level(path, self._columns, options, self._taken) if deeper else None
-        if len(self) < _MOST_NAMES:
-            self[name] = column, known, below
-        return column, known, below
-
-
-def _flatten(
-    value: dict[str, Any], level: _Level, flat: dict[str, Any], rest: dict[str, Any]
-) -> None:
-    for name, child in value.items():
-        column, known, below = level[name]
-        if known:
-            flat[column] = _json_text(child) if type(child) in _NESTED else child
-        elif below is not None and isinstance(child, dict):
-            _flatten(child, below, flat, rest)
-        elif child is not None:
-            rest[column] = child
+        if len(self._taken) < _MOST_NAMES:
+            if self._taken.setdefault(column, path) != path:
+                column = ".".join(path)  # two names make one column: the later one gets no column
+            self._names.setdefault(parents, {})[name] = column
+        return column
 
 
 def _json_text(value: object) -> str:
