@@ -3,12 +3,12 @@
 import fnmatch
 import json
 from collections.abc import Callable, Iterator, Mapping
-from datetime import date, datetime, time
-from decimal import Decimal
+from datetime import date, time
 from types import SimpleNamespace
 from typing import Any
 
 import simplejson
+from jsonschema import Draft4Validator
 from singer_sdk import Stream
 from singer_sdk.exceptions import MapExpressionError
 from singer_sdk.mapper import NULL_STRING, CustomStreamMap, RemoveRecordTransform, StreamMap
@@ -27,20 +27,6 @@ from tap_croct.schemas import ADDITIONAL, undeclared
 
 _SEARCHED = 2000
 """How many records of a run are searched for nested properties that the schema lacks."""
-
-_KINDS: dict[type, tuple[set[str], str]] = {
-    bool: ({"boolean"}, "`bool(…)`, or `str(…)` for text"),
-    int: ({"integer", "number"}, "`int(…)`, or `str(…)` for text"),
-    float: ({"number"}, "`float(…)`, or `str(…)` for text"),
-    Decimal: ({"number"}, "`float(…)`, or `str(…)` for text"),
-    dict: ({"object"}, "`json.dumps(…)`, or `str(…)` for text"),
-    list: ({"array"}, "`json.dumps(…)`, or `str(…)` for text"),
-    **dict.fromkeys((str, date, datetime, time), ({"string"}, "`str(…)`")),
-}
-"""The types of columns that a value fits, and how an expression begins that has the SDK make one.
-
-What is of none of these types is not JSON.
-"""
 
 _JSON = SimpleNamespace(dumps=simplejson.dumps, loads=json.loads)
 """The `json` of expressions: numbers keep their digits."""
@@ -128,8 +114,8 @@ class _Mapping:
 
         self._objects = {n: p for n, p in stream.schema["properties"].items() if "properties" in p}
         computed = _computed_columns(stream.config.get("stream_maps") or {}, stream.name)
-        self._types = {
-            name: {column["type"]} if isinstance(column["type"], str) else set(column["type"])
+        self._types = {  # to later drafts, 2.0 is an integer
+            name: Draft4Validator({"type": column["type"]})
             for name, column in stream_map.transformed_schema["properties"].items()
             if name in computed and "type" in column
         }
@@ -153,15 +139,16 @@ class _Mapping:
         return records
 
     def _check_types(self, records: list[Record], warn_once: Callable[[str], None]) -> None:
-        for name, types in self._types.items():
-            for kind in dict.fromkeys([type(record.get(name)) for record in records]):
-                fits, how = _KINDS.get(kind, (set(), "`str(…)`"))
-                if kind is not type(None) and fits.isdisjoint(types):
+        for name, column in self._types.items():
+            values = [record[name] for record in records if record.get(name) is not None]
+            for value in {type(value): value for value in values}.values():
+                written = str(value) if isinstance(value, (date, time)) else value
+                if not column.is_valid(written):
                     warn_once(
                         f"the stream map of `{name}` in {self.stream} yields a value that does not "
-                        f"fit its column: write {how}"
+                        "fit its column: write `str(…)`, `json.dumps(…)`, `int(…)`, `float(…)` or "
+                        "`bool(…)`"
                     )
-                    break
 
     def _declared_only(self, records: list[Record]) -> list[Record]:
         """Return copies of records, in which what the schema lacks is moved."""
@@ -181,24 +168,20 @@ class _Mapping:
 
 
 def _mapped(stream_map: CustomStreamMap, records: list[Record]) -> list[Record]:
+    """Map records, or say which expression failed, in words that can't quote a person's data."""
     try:
         mapped = [stream_map.transform(record) for record in records]
     except Exception as error:  # noqa: BLE001 - an expression can raise anything
-        raise _failed_expression(stream_map, error) from None
+        cause = error.__cause__ if isinstance(error, MapExpressionError) else error
+        why = type(cause).__name__
+        if isinstance(error, _WITHOUT_DATA) and why != _WITH_DATA:
+            why = f"{why}: {cause}"
+        message = (
+            f"{stream_map.stream_alias}: the stream map `{stream_map.expr_evaluator.expr}` fails "
+            f"on a record: {why}. A property may be null or missing: `… if … else None`"
+        )
+        raise MapExpressionError(message) from None
     return [record for record in mapped if record is not None]
-
-
-def _failed_expression(stream_map: CustomStreamMap, error: Exception) -> MapExpressionError:
-    """Say which expression failed, and why; in words only that can't quote a person's data."""
-    cause = error.__cause__ if isinstance(error, MapExpressionError) else error
-    why = type(cause).__name__
-    if isinstance(error, _WITHOUT_DATA) and why != _WITH_DATA:
-        why = f"{why}: {cause}"
-    message = (
-        f"{stream_map.stream_alias}: the stream map `{stream_map.expr_evaluator.expr}` fails on a "
-        f"record: {why}. A property may be null or missing: `… if … else None`"
-    )
-    return MapExpressionError(message)
 
 
 def _computed_columns(stream_maps: Mapping[str, Any], stream: str) -> set[str]:
