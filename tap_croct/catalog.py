@@ -123,11 +123,7 @@ class _Entry:
     def _take(self, item: dict[str, Any]) -> None:
         """Take an item of the metadata."""
         breadcrumb, metadata = item["breadcrumb"], item["metadata"]
-        if not isinstance(breadcrumb, list | tuple) or not all(
-            isinstance(b, str) for b in breadcrumb
-        ):
-            breadcrumb = _NAMES.findall(str(breadcrumb))
-        path = tuple(breadcrumb)
+        path = tuple(_NAMES.findall(breadcrumb) if isinstance(breadcrumb, str) else breadcrumb)
         if path in self._metadata:
             self._mistake(path, "stands in the metadata twice")
         self._metadata[path] = metadata
@@ -280,11 +276,8 @@ def _parts(schema: object, path: Breadcrumb = ()) -> Iterator[tuple[Breadcrumb, 
 
 
 def _says_selected(value: object) -> bool:
-    if isinstance(value, dict):
-        # Below a dict named like it, it is a property.
-        said = _SELECTED in value and not isinstance(value[_SELECTED], dict)
-        return said or any(map(_says_selected, value.values()))
-    return isinstance(value, list) and any(map(_says_selected, value))
+    # Before an object, it is the name of a property.
+    return re.search(r'"selected": [^{]', json.dumps(value, default=str)) is not None
 
 
 def _path(names: Any) -> Breadcrumb:

@@ -202,7 +202,14 @@ def check_network(url: str) -> None:
         _check_proxy(used)
     bundles = [name for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE") if os.environ.get(name)]
     for variable in bundles[:1]:  # the first one counts
-        _check_bundle(variable, os.environ[variable])
+        bundle = os.environ[variable]
+        try:
+            paths = (None, bundle) if Path(bundle).is_dir() else (bundle, None)
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(*paths)
+        except OSError as error:  # of SSL, too
+            reason = printable(error.strerror or error)
+            message = f"{variable} names {bundle}, which cannot be used: {reason}"
+            raise InputError(message) from None
 
 
 def _check_proxy(proxy: str) -> None:
@@ -219,13 +226,3 @@ def _check_proxy(proxy: str) -> None:
     if socks and importlib.util.find_spec("socks") is None:
         message = f"{variable} names a SOCKS proxy: install PySocks beside the tap"
         raise InputError(message)
-
-
-def _check_bundle(variable: str, bundle: str) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    try:
-        context.load_verify_locations(**{"capath" if Path(bundle).is_dir() else "cafile": bundle})
-    except OSError as error:  # of SSL, too
-        reason = error.strerror or error
-        message = f"{variable} names {bundle}, which cannot be used: {printable(reason)}"
-        raise InputError(message) from None

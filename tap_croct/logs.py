@@ -265,18 +265,13 @@ def _is_helpful(record: logging.LogRecord) -> bool:
 
 
 def _is_heard(logger: logging.Logger) -> bool:
-    """Tell whether an error would reach a handler of the logger, or of those above it."""
-    if not logger.isEnabledFor(logging.ERROR):
-        return False
-    above: logging.Logger | None = logger
-    handlers: list[logging.Handler] = []
-    while above is not None:
-        handlers += above.handlers
-        above = above.parent if above.propagate else None
-    return not handlers or any(
+    """Tell whether an error would reach a handler of the logger, or of the root above it."""
+    handlers = [*logger.handlers, *(logging.root.handlers if logger.propagate else ())]
+    heard = not handlers or any(
         handler.level <= logging.ERROR and not isinstance(handler, logging.NullHandler)
         for handler in handlers
     )
+    return heard and logger.isEnabledFor(logging.ERROR)
 
 
 def _message(record: logging.LogRecord) -> str:

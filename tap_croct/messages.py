@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, BinaryIO
+from typing import Any
 from uuid import uuid4
 
 from singer_sdk.batch import Batcher
@@ -125,7 +125,8 @@ class MessageWriter(MsgSpecWriter):
             OutputError: If standard output cannot be written.
             SystemExit: If a signal arrived; whole lines are written.
         """
-        output = _unbuffered_stdout()
+        # Raw: its `write` tells how much it wrote when interrupted.
+        output: Any = getattr(sys.stdout.buffer, "raw", sys.stdout.buffer)
         view = memoryview(lines)
         position, end = 0, len(lines)
         self._writing = True
@@ -148,12 +149,6 @@ class MessageWriter(MsgSpecWriter):
             self._writing = False
         if self._signal is not None:
             raise SystemExit(128 + self._signal)
-
-
-def _unbuffered_stdout() -> BinaryIO:
-    """Return the raw standard output: its `write` tells how much it wrote when interrupted."""
-    buffer: BinaryIO = sys.stdout.buffer
-    return getattr(buffer, "raw", buffer)
 
 
 def _end_of_line(lines: bytes, position: int) -> int:
