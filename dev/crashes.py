@@ -152,7 +152,7 @@ class Crashes:
                 self.state = message["value"]
             elif message["type"] == "SCHEMA":
                 self.columns[message["stream"]] = message["schema"]["properties"]
-            for stream, record in _records(message):
+            for stream, record in records_of(message):
                 self.records[stream].append(record)
                 again[stream] += record[KEYS[stream]] in before[stream]
         self.repeated += again.values()
@@ -181,7 +181,7 @@ def _read_slowly(process: subprocess.Popen[bytes]) -> bytes:
     return bytes(out)
 
 
-def _records(message: dict[str, Any]) -> Iterator[tuple[str, Record]]:
+def records_of(message: dict[str, Any]) -> Iterator[tuple[str, Record]]:
     """Return the stream and the records that a message brings, itself or in files."""
     if message["type"] == "RECORD":
         yield message["stream"], message["record"]

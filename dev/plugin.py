@@ -20,11 +20,9 @@ _HEAD = """\
 def definition() -> str:
     """Return the extractor's entry of `meltano.yml` as a definition of its own, as YAML."""
     text = (ROOT / "meltano.yml").read_text(encoding="utf-8")
-    entry = re.search(r"^  - (name: tap-croct\n.*?)^  \w+:$", text, re.DOTALL | re.MULTILINE)
-    if entry is None:
-        message = "meltano.yml has no extractor tap-croct before its other plugins"
-        raise ValueError(message)
-    body = textwrap.dedent(f"    {entry[1]}")
+    pattern = r"^  - (name: tap-croct\n.*?)^  \w+:$"
+    (entry,) = re.findall(pattern, text, re.DOTALL | re.MULTILINE)
+    body = textwrap.dedent(f"    {entry}")
     return _HEAD + body.replace("pip_url: -e .\n", "pip_url: ../tap-croct\n")
 
 

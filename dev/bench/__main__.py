@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from dev.bench.pages import PAGE, served
+from dev.dictionary import table
 from dev.environments import ROOT, environment
 from dev.running import TAP, clean_environment, write
 
@@ -242,16 +243,6 @@ def read_slowly(command: list[str], pause: float) -> float:
 
 
 OTHERS = {"baseline": baseline, "discovery": discovery, "memory": memory, "overlap": overlap}
-
-
-def table(columns: tuple[str, ...], rows: list[list[str]]) -> str:
-    """Return a table in Markdown."""
-    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
-    lines = [columns, ["-" * width for width in widths], *rows]
-    return "".join(
-        "| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |\n"
-        for line in lines
-    )
 
 
 def conditions(options: argparse.Namespace, sizes: dict[str, int]) -> str:

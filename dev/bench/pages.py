@@ -46,15 +46,10 @@ def bodies() -> dict[str, list[bytes]]:
 class _Handler(Handler):
     def do_GET(self) -> None:  # noqa: N802 - the name that the server calls
         url = urlsplit(self.path)
-        try:
-            stream, records, latency, path = url.path[1:].split("/")
-            requested = PATHS[path]
-        except (KeyError, ValueError):
-            self.send(404, b"{}")
-            return
+        stream, records, latency, path = url.path[1:].split("/")
         time.sleep(float(latency))
         number = int(parse_qs(url.query).get("cursor", ["0"])[0])
-        pages = int(records) // PAGE if requested == stream else 0
+        pages = int(records) // PAGE if PATHS[path] == stream else 0
         body = b'{"items":[]'
         if number < pages:
             body = bodies()[stream][number % len(bodies()[stream])]

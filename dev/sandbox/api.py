@@ -51,9 +51,6 @@ class Switches:
     latency: float = 0.0
     """Seconds before each answer."""
 
-    indent: int | None = None
-    """Indentation of the bodies, as `json.dumps` takes it."""
-
     faults: float = 0.0
     """Share of the requests that meet a random fault, from 0 to 1."""
 
@@ -65,7 +62,6 @@ class Request:
     stream: str
     params: dict[str, list[str]]
     headers: dict[str, str]
-    status: int = 0
     items: int = 0
     time: float = 0.0
 

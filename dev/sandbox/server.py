@@ -171,11 +171,8 @@ class _Handler(Handler):
                 status, answer = 200, sandbox.answer(request)
             except Problem as problem:
                 status, answer = problem.status, problem.body
-            indent = sandbox.switches.indent
-            separators = (",", ":") if indent is None else None
-            text = json.dumps(answer, indent=indent, separators=separators, ensure_ascii=False)
+            text = json.dumps(answer, separators=(",", ":"), ensure_ascii=False)
             body = text.encode()
-            request.status = status if fault is None else fault.status
         if fault is None:
             self.send(status, body)
         else:

@@ -76,5 +76,3 @@ def test_wrong_options(options: list[str], code: int, message: str) -> None:
 def test_it_knows_the_types_of_events_by_itself() -> None:
     """Two lists, written apart, agree."""
     assert set(schemas.EVENT_TYPES) == EVENT_TYPES
-    for module in sorted((ROOT / "dev" / "sandbox").glob("*.py")):
-        assert "tap_croct" not in module.read_text(), module

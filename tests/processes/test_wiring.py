@@ -43,10 +43,8 @@ class Run(NamedTuple):
 RUNS = {
     "export": Run(0, "done (caught up)"),
     "retried": Run(0, "; retry 1 of ", fault=503),
-    "rejected key": Run(1, "events: 401 Unauthorized", {"api_key": "wrong"}),
     "wrong setting": Run(1, "page_size: must be", {"page_size": 0}),
     "wrong state": Run(1, "--state", options={"state": "{"}),
-    "missing file": Run(2, "nowhere.json", None, ("--config", "nowhere.json")),
     "unknown option": Run(2, "--nonsense", args=("--nonsense",)),
     "traceback": Run(1, "Traceback", {"api_key": "wrong"}, options={"TAP_CROCT_LOGLEVEL": "DEBUG"}),
     "test": Run(0, args=("--test",)),

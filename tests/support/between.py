@@ -1,5 +1,6 @@
 """A server that stands between the tap and the sandbox, and meddles with some connections."""
 
+import itertools
 import socket
 import ssl
 import threading
@@ -27,7 +28,6 @@ class Between:
             tls: With which certificate to encrypt; what is passed on stays as it is without one.
             spoiled_byte: Which byte from the sandbox is changed in the first connection.
         """
-        self.connections = 0
         self.received: list[bytes] = []
         """What came first in each connection that was answered here."""
 
@@ -38,12 +38,9 @@ class Between:
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self) -> None:
-        while True:
+        for number in itertools.count():
             client, _ = self._server.accept()
-            threading.Thread(
-                target=self._connect, args=(client, self.connections), daemon=True
-            ).start()
-            self.connections += 1
+            threading.Thread(target=self._connect, args=(client, number), daemon=True).start()
 
     def _connect(self, client: socket.socket, number: int) -> None:
         with suppress(OSError):

@@ -9,11 +9,21 @@ An HTML comment before a fence says what is special about it:
 """
 
 import re
+import sys
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from dev.environments import ROOT
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
+"""What `pyproject.toml` says."""
 
 _FENCE = re.compile(r"^(?P<indent> *)(?P<fence>```+|~~~+)(?P<language>[\w-]*).*$")
 _MARKER = re.compile(r"^ *<!-- test: (?P<kind>skip|file|output|catalog)(?: (?P<text>.+?))? *-->$")

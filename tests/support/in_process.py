@@ -76,10 +76,7 @@ def _exit_code() -> int:
     try:
         main()
     except SystemExit as end:
-        if end.code is None or isinstance(end.code, int):
-            return end.code or 0
-        print(end.code, file=sys.stderr)
-        return 1
+        return int(end.code or 0)
     return 0
 
 

@@ -29,11 +29,8 @@ def reader(tmp_path: Path, start: Callable[..., Sandbox]) -> Reader:
     [
         ("bash", "tap-croct --config nothing.json"),
         ("bash", "tap-croct --config sample_config.json --no-such-option | cat"),
-        ("bash", "tap-croct --config sample_config.json --tset"),
-        ("bash", "pip install target-of-nobody"),
         ("bash", 'pip install "target-duckdb>=99"'),
         ("bash", "make no-such-target"),
-        ("bash", "bin/no-such-script.sh"),
         ("json", '{"page_size": 0}'),
         ("json", '{"flattening_enabled": true,}'),
         ("json", '{"flatening_enabled": true}'),

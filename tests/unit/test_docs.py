@@ -180,22 +180,14 @@ def test_the_page_is_up_to_date() -> None:
     assert dictionary.page() == DICTIONARY, "docs/streams.md is out of date: run `make dictionary`"
 
 
-@pytest.mark.parametrize(
-    ("column", "kind", "types"),
-    [
-        ("timestamp", "timestamp", None),
-        ("payload.cart.items", "list of objects", ""),
-        ("payload.order.taxes", "map of numbers", ""),
-        ("payload.order", "object", "orderPlaced"),
-    ],
-)
-def test_a_column_has_its_type_its_meaning_and_its_events(
-    column: str, kind: str, types: str | None
-) -> None:
-    (row,) = re.findall(rf"^\| `{re.escape(column)}` (\|.+\|)$", DICTIONARY, re.MULTILINE)
-    assert row.startswith(f"| {kind} | ")
-    if types is not None:
-        assert (f"`{types}`" if types else "|  |") in row
+def test_columns_have_their_types_and_their_events() -> None:
+    for row in (
+        r"timestamp` \| timestamp \| .+",
+        r"payload\.cart\.items` \| list of objects \| .+ \|  \|",
+        r"payload\.order\.taxes` \| map of numbers \| .+ \|  \|",
+        r"payload\.order` \| object \| .+`orderPlaced`.*\|",
+    ):
+        assert re.search(rf"^\| `{row}$", DICTIONARY, re.MULTILINE), row
 
 
 def test_every_event_type_is_there() -> None:

@@ -1,24 +1,19 @@
 """What the release workflow checks before it builds anything."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 from dev.environments import ROOT
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from tests.support import documents
 
 PROJECT = (ROOT / "pyproject.toml").read_text() + "\n[project.urls]\n"
 """All that this repository may lack for a release is its address."""
 
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text()
-VERSION = tomllib.loads(PROJECT)["project"]["version"]
+VERSION = documents.PROJECT["project"]["version"]
 TAG = f"v{VERSION}"
 EMPTY = f"## {VERSION} (2026-01-02)\n\n## 0.0.1 (2026-01-01)\n\n- That.\n"
 

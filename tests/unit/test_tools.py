@@ -1,44 +1,14 @@
 """Tools that measure and compare do what they say; how fast the tap is, no test asks."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
-import requests
 
 from dev.bench import __main__ as bench
-from dev.bench.pages import PATHS, served
-from dev.expected import KEYS, Record, expected_records
+from dev.expected import Record, expected_records
 from dev.sandbox import World
 from dev.warehouse import row_differences
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with served() as (url, _):
-        yield url
-
-
-def get(url: str, **params: str | None) -> requests.Response:
-    return requests.get(url, params=params, timeout=60)
-
-
-@pytest.mark.slow
-@pytest.mark.xdist_group("bench")  # it makes its pages once
-@pytest.mark.parametrize(("path", "stream"), PATHS.items())
-def test_each_record_has_a_key_of_its_own_and_other_streams_have_none(
-    url: str, path: str, stream: str
-) -> None:
-    seen: set[str] = set()
-    cursor: str | None = None
-    for count in (1000, 1000, 1000, 0):
-        page = get(f"{url}/{stream}/3000/0/{path}", cursor=cursor).json()
-        assert len(page["items"]) == count
-        seen.update(item[KEYS[stream]] for item in page["items"])
-        cursor = page["nextCursor"]
-    assert len(seen) == 3000
-    for other in PATHS.keys() - {path}:
-        assert get(f"{url}/{stream}/3000/0/{other}").json()["items"] == []
 
 
 @pytest.mark.slow

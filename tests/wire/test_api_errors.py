@@ -24,14 +24,11 @@ def problem(kind: str) -> bytes:
 ERRORS: list[tuple[int, bytes, str]] = [
     # status, body, what the message must say
     (400, FAULT, "Bad Request, Fault: Injected. (https://croct.help/sdk/export/fault)"),
-    (400, FAULT, "Check `start_date`"),
     (401, FAULT, "Check `api_key`"),
     (401, problem("authentication/unknown-api-key"), "Croct does not know `api_key`"),
     (401, problem("authentication/invalid-api-key"), "`api_key` is not a version 4 UUID"),
-    (401, problem("workspace/suspended"), "Check `api_key`"),
     (402, problem("billing/past-due-subscription"), f"An invoice is overdue. {BILLING}"),
     (402, problem("billing/quota-exceeded"), f"monthly active users are used up. {BILLING}"),
-    (402, problem("billing/else"), BILLING),
     (403, FAULT, "what `api_key` is allowed to do"),
     (404, FAULT, "at 127.0.0.1:"),
     (404, FAULT, "Check `api_url`"),

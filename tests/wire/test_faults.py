@@ -40,6 +40,7 @@ def test_transient_trouble_is_retried(sandbox: Sandbox, tap: Tap, fault: Fault) 
     assert fault.seen == 1
     (line,) = retries(output)
     assert re.search(r"events: .+; retry 1 of 3 in \d\.\d s", line)
+    assert fault.kind == "status" or sandbox.url.split("/")[2] in line
 
 
 # How long the tap waits before a retry
@@ -142,6 +143,8 @@ def test_everything_before_the_failing_page_is_out(
     fail_from(sandbox, 4, 401)
     output = tap(sandbox.config(page_size=50, **settings), code=1)
     assert "Asking again" not in output.stderr  # as after a rejected cursor
+    assert "events: stopped: 150 records in 3 pages, " in output.stderr
+    assert "Done: " not in output.stderr
     records = in_files(output, "events") if files else output.records("events")
     assert records == expected_records(sandbox.world, "events")[:150]
     sandbox.faults.clear()

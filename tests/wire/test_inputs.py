@@ -87,8 +87,6 @@ def test_files_that_cannot_be_read(sandbox: Sandbox, tap: Tap, tmp_path: Path, o
         # all of them mean: from the beginning
         {},
         "\ufeff{}",  # with a byte order mark
-        {"bookmarks": {}},
-        bookmarks(),
         bookmarks(cursor=None, replication_key=None, replication_key_value=None, scope=None),
         bookmarks(cursor="", replication_key_value=""),
         bookmarks(progress_markers={"Note": "x"}, starting_replication_value="2026-01-01"),

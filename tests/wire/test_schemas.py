@@ -1,12 +1,11 @@
 """What `--discover` prints: the users' reference of what the contract names."""
 
 import re
-from collections.abc import Iterator
-from typing import Any
 
 import jsonschema
 import pytest
 
+from dev.dictionary import columns
 from dev.expected import KEYS, ORDERS, STREAMS
 from dev.sandbox import Sandbox, World
 from tap_croct import schemas
@@ -19,15 +18,6 @@ TIMES = {
 }
 
 
-def walk(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    for name, prop in schema.get("properties", {}).items():
-        here = f"{path}.{name}" if path else name
-        yield here, prop
-        yield from walk(prop, here)
-        if "items" in prop:
-            yield from walk(prop["items"], f"{here}[]")
-
-
 @pytest.fixture
 def entries(catalog: Json) -> dict[str, Json]:
     return {entry["tap_stream_id"]: entry for entry in catalog["streams"]}
@@ -35,7 +25,7 @@ def entries(catalog: Json) -> dict[str, Json]:
 
 def test_every_property(entries: dict[str, Json]) -> None:
     for stream, entry in entries.items():
-        for path, prop in walk(entry["schema"]):
+        for path, prop in columns(entry["schema"]):
             assert prop["description"].strip(), path
             assert ("null" in prop["type"]) is (path != KEYS[stream]), path
             assert (prop.get("format") == "date-time") is (path in TIMES[stream]), path

@@ -38,7 +38,6 @@ WRONG_VALUES: list[tuple[str, str, list[Any]]] = [
     ("end_date", "must lie after start_date", ["2026-01-01", "2025-12-31T23:59:59Z"]),
     ("event_types", "must be a list of event types", ["pageOpened", [5]]),
     ("event_types", '"pageOpend" is not an event type; did you mean "pageO', [["pageOpend"]]),
-    ("event_types", '"xyz" is not an event type', [["tabOpened", "xyz"]]),
     ("page_size", "must be an integer from 1 to 1000", [0, 1001, 1.5, "100", True]),
     ("max_records", f"{COUNT} 1", [0, "all"]),
     ("lookback_hours", f"{COUNT} 0", [-1, 1.5]),
@@ -273,7 +272,7 @@ class TestEnvironment:
 
     def test_the_key_is_there_but_not_asked_for(self, tap: Tap, tmp_path: Path) -> None:
         hint = "read with `--config FILE`, and from the environment with `--config=ENV`"
-        assert hint in tap({}, code=1, TAP_CROCT_API_KEY=KEY).last_line
+        assert hint in tap(None, code=1, TAP_CROCT_API_KEY=KEY).last_line
         (tmp_path / ".env").write_text(f"TAP_CROCT_API_KEY={KEY}\n")
         output = tap({}, code=1)
         assert hint in output.last_line
@@ -281,10 +280,6 @@ class TestEnvironment:
         (tmp_path / ".env").write_bytes(b"TAP_CROCT_API_KEY=\xff\xfe\n")
         assert "api_key: is required" in tap({}, code=1).last_line
         assert "`.env` in it, cannot be read" in tap(None, "--config=ENV", code=1).last_line
-
-    def test_not_asked_for(self, sandbox: Sandbox, tap: Tap, tmp_path: Path) -> None:
-        (tmp_path / ".env").write_text("TAP_CROCT_PAGE_SIZE=0\n")
-        tap(sandbox.config(), TAP_CROCT_PAGE_SIZE="0")
 
 
 def test_the_sample_is_valid_as_it_stands(sandbox: Sandbox, tap: Tap) -> None:
