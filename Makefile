@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
 .PHONY: $(shell awk -F: '/^[a-z-]+:/ { print $$1 }' Makefile)
 
 help:  ## Show these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/ready  ## Load a shop's data into a DuckDB file through Meltano, twice
 	$(BIN)/python -m dev.demo
@@ -68,7 +68,7 @@ plugin: $(VENV)/ready  ## Write Meltano's plugin definition from meltano.yml
 
 clean:  ## Remove what `make` installed and output/demo; name what may be yours
 	rm -rf .venv .tools output/demo
-	@for left in .meltano output/* venv meltano target target-* with-* airflow-venv build dist; do \
+	@for left in config.json salt.json state.json output.jsonl .meltano output/* venv meltano target target-* with-* airflow-venv build dist; do \
 		if [ -e "$$left" ]; then echo "Left: $$left"; fi; done
 
 $(VENV)/ready: pyproject.toml dev/requirements/tap.txt
