@@ -36,15 +36,6 @@ _TEST_LIMITS = {"page_size": 1, "max_retries": 2, "request_timeout": 5}
 """The highest values that `--test` uses: it needs one record, and an early answer."""
 
 
-class _JsonFile(click.File):
-    """A file that holds a JSON object: read once, and checked before anything else is done."""
-
-    @override
-    def convert(self, value: Any, param: Any, ctx: click.Context | None) -> IO[str]:
-        file = super().convert(value, param, ctx)
-        return io.StringIO(json.dumps(inputs.read_object(file, f"--{param.name} {file.name}")))
-
-
 class TapCroct(Tap):
     """Singer tap for Croct: events, sessions and users of a personalization platform."""
 
@@ -132,7 +123,6 @@ class TapCroct(Tap):
         command = super().get_singer_command()
         options = {str(option.name): option for option in command.params}
         options["catalog"].is_eager = True
-        options["catalog"].type = options["state"].type = _JsonFile()
         # The SDK takes any other word for a test that prints all records.
         options["test"].type = click.Choice([value.value for value in CliTestOptionValue])
         return command
@@ -158,7 +148,8 @@ class TapCroct(Tap):
             super().cb_test(ctx, param, value)
             return
         file = ctx.params.get("catalog")
-        selection = json.load(file) if file else None
+        selection = inputs.read_object(file, f"--catalog {file.name}") if file else None
+        ctx.close()  # the files that it opened: nothing else closes them after an error
         tap = cls(config=ctx.params["config"].config, catalog=selection, testing=True)
         streams = tap.selected_streams()
         for stream in streams:
@@ -168,6 +159,23 @@ class TapCroct(Tap):
             tap.run_sync_dry_run(streams=streams)
         tap.logger.info("Connection OK: %s", ", ".join(stream.name for stream in streams))
         ctx.exit()
+
+    @override
+    @classmethod
+    def invoke(
+        cls, *, state: IO[str] | None = None, catalog: IO[str] | None = None, **kwargs: Any
+    ) -> None:
+        """Run the command line.
+
+        Raises:
+            InputError: If something that the run was given cannot be used.
+        """
+        given = {"state": state, "catalog": catalog}
+        for option, file in given.items():
+            if file is not None:
+                read = inputs.read_object(file, f"--{option} {file.name}")
+                given[option] = io.StringIO(json.dumps(read))
+        super().invoke(state=given["state"], catalog=given["catalog"], **kwargs)
 
     @override
     def run_discovery(self) -> str:
