@@ -47,7 +47,8 @@ class Bookmark:
             ValueError: If a part has the wrong type, or a time or the scope cannot be read.
         """
         for name, value in state.items():
-            if name in BOOKMARK and not isinstance(value, dict if name == SCOPE else str):
+            kind = dict if name == SCOPE else str
+            if name in BOOKMARK and value is not None and not isinstance(value, kind):
                 what = f"a `{name}` that is not {'an object' if name == SCOPE else 'a string'}"
                 raise ValueError(what)
         latest, made_with = state.get("replication_key_value"), state.get(SCOPE)

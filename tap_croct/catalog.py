@@ -82,7 +82,7 @@ def checked(catalog: dict[str, Any] | Catalog, streams: Streams, logger: logging
                 mistakes += _Entry(entry, stream).mistakes
         place = ""
         made = Catalog.from_dict({"streams": entries})
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         message = f"--catalog is not a Singer catalog, such as `tap-croct --discover` prints{place}"
         raise InputError(message) from error
     if mistakes:
@@ -123,7 +123,11 @@ class _Entry:
     def _take(self, item: dict[str, Any]) -> None:
         """Take an item of the metadata."""
         breadcrumb, metadata = item["breadcrumb"], item["metadata"]
-        path = tuple(_NAMES.findall(breadcrumb) if isinstance(breadcrumb, str) else breadcrumb)
+        if not isinstance(breadcrumb, list | tuple) or not all(
+            isinstance(b, str) for b in breadcrumb
+        ):
+            breadcrumb = _NAMES.findall(str(breadcrumb))
+        path = tuple(breadcrumb)
         if path in self._metadata:
             self._mistake(path, "stands in the metadata twice")
         self._metadata[path] = metadata

@@ -207,7 +207,9 @@ def explain(error: Exception) -> list[str]:
     if isinstance(error, SingerSDKError):  # of a stream map, mostly
         return [printable(f"{error} {error.__cause__ or ''}".strip())]
     hint = "with TAP_CROCT_LOGLEVEL=DEBUG, the log says where from"
-    return [f"{type(error).__name__}: {printable(error)} ({hint})"]
+    # Whatever it is, its text may quote a record; that of the system does not.
+    text = f": {printable(error)}" if isinstance(error, OSError | ImportError) else ""
+    return [f"{type(error).__name__}{text} ({hint})"]
 
 
 def trace(error: Exception) -> str:

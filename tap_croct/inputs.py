@@ -66,6 +66,7 @@ def read_object(file: IO[str] | str, source: str) -> dict[str, Any]:
         with Path(file).open(encoding="utf-8") if isinstance(file, str) else file as opened:
             text = opened.read().removeprefix("\ufeff")  # a mark that some editors write
         value = _json(text)
+        json.dumps(value, ensure_ascii=False).encode()  # refuses unpaired surrogates
     except (OSError, UnicodeDecodeError) as error:
         reason = f"cannot be read: {getattr(error, 'strerror', None) or error}"
     except (ValueError, RecursionError) as error:

@@ -28,6 +28,9 @@ from tap_croct.schemas import ADDITIONAL, undeclared
 _SEARCHED = 2000
 """How many records of a run are searched for nested properties that the schema lacks."""
 
+_TYPES = ("array", "boolean", "integer", "number", "object", "string")
+"""Types of JSON; a catalog may name others."""
+
 _JSON = SimpleNamespace(dumps=simplejson.dumps, loads=json.loads)
 """The `json` of expressions: numbers keep their digits."""
 
@@ -115,7 +118,7 @@ class _Mapping:
         self._objects = {n: p for n, p in stream.schema["properties"].items() if "properties" in p}
         computed = _computed_columns(stream.config.get("stream_maps") or {}, stream.name)
         self._types = {  # to later drafts, 2.0 is an integer
-            name: Draft4Validator({"type": column["type"]})
+            name: Draft4Validator({"type": [kind for kind in _TYPES if kind in column["type"]]})
             for name, column in stream_map.transformed_schema["properties"].items()
             if name in computed and "type" in column
         }

@@ -210,9 +210,11 @@ class Flattener:
         column = flatten_key(
             name, list(parents), options.separator, max_key_length=options.max_key_length
         )
-        if len(self._taken) < _MOST_NAMES:
-            if self._taken.setdefault(column, path) != path:
-                column = ".".join(path)  # two names make one column: the later one gets no column
+        kept = column in self._columns or len(self._taken) < _MOST_NAMES
+        first = self._taken.setdefault(column, path) if kept else self._taken.get(column, path)
+        if first != path:
+            return ".".join(path)  # two names make one column: the later one gets no column
+        if kept:
             self._names.setdefault(parents, {})[name] = column
         return column
 

@@ -499,6 +499,6 @@ def undeclared(value: object, schema: dict[str, Any], path: str = "") -> Iterato
         properties = schema["properties"]
         for name, child in value.items():
             if name not in properties:
-                yield path + name
+                yield f"{path}{name}"
             elif isinstance(child, (dict, list)):
                 yield from undeclared(child, properties[name], f"{path}{name}.")

@@ -20,7 +20,7 @@ from tap_croct import times
 from tap_croct.bookmark import BOOKMARK, Bookmark
 from tap_croct.client import ApiStream
 from tap_croct.decode import Page
-from tap_croct.errors import ApiError
+from tap_croct.errors import ApiError, OutputError
 from tap_croct.export import EMPTY_PAGES, LIMIT_REACHED, MOST_EMPTY, Export, ExportedPage
 from tap_croct.logs import counted
 from tap_croct.mapping import Records
@@ -99,6 +99,8 @@ class CroctStream(ApiStream):
             for _ in self._export(files.add):
                 if files.full:
                     self._write_batches(files)
+        except OutputError:  # to write once more would add to a line that is cut
+            raise
         except Exception:
             self._write_batches(files)  # what came before the error
             raise

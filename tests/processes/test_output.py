@@ -2,11 +2,14 @@
 
 import json
 import os
+import re
+import resource
 import select
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from itertools import cycle
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from dev.expected import STREAMS, expected_records
 from dev.running import TAP, Output, clean_environment, write
 from dev.sandbox import Sandbox
 from tap_croct import SIGNALS
+from tests.support.batches import batches
 from tests.support.fixtures import Start
 
 ENVIRONMENT = clean_environment(PYTHONPATH=str(ROOT))
@@ -53,6 +57,27 @@ def test_not_writable(
         assert output.code == 1
         assert says in output.last_line
     assert sandbox.requests == []
+
+
+@pytest.mark.slow
+def test_nothing_follows_a_line_that_is_cut(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Nor does a batch file that no message announces."""
+    settings = batches(tmp_path, batch_size=50)
+    config = write(tmp_path / "config.json", sandbox.config(page_size=50, **settings))
+    command = [*TAP, "--config", config]
+    whole = subprocess.run(command, capture_output=True, check=True, env=ENVIRONMENT).stdout
+    for file in tmp_path.glob("croct-*"):
+        file.unlink()
+    third = [found.start() for found in re.finditer(b'{"type":"BATCH"', whole)][2]
+    with (tmp_path / "out").open("wb") as out:
+        limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (third + 20, third + 20))
+        done = subprocess.run(
+            command, stdout=out, stderr=subprocess.PIPE, check=False, env=ENVIRONMENT,
+            preexec_fn=limit,
+        )  # fmt: skip
+    assert b"Standard output cannot be written: File too large" in done.stderr.splitlines()[-1]
+    assert (tmp_path / "out").read_bytes().count(b'{"type":"BATCH"') == 3
+    assert len(list(tmp_path.glob("croct-*"))) == 3
 
 
 @pytest.mark.slow

@@ -25,6 +25,7 @@ UNREADABLE = "The state of events has a `scope` that cannot be read"
 BAD_STATES: list[tuple[str, list[Any]]] = [
     ("state.json is empty", ["", " \n"]),
     ("state.json is not valid JSON", ["{", "{'bookmarks': {}}", "[" * 100_000]),
+    ("surrogates not allowed", ['{"bookmarks": {"other": {"a": "\\ud800"}}}']),
     ("state.json must be a JSON object", ["[]", "null"]),
     (NO_STATE, [{"events": {}}, {"bookmarks": []}, {"bookmarks": None}]),
     (NO_STATE, [{"type": "STATE", "value": [1]}]),
@@ -38,6 +39,9 @@ BAD_STATES: list[tuple[str, list[Any]]] = [
     ("`replication_key_value` that is not a string", [bookmarks(replication_key_value=5)]),
     ("`replication_key_value` that is not a time", [bookmarks(replication_key_value="soon")]),
 ]
+DEEP: Json = {}
+for _ in range(300):
+    DEEP = {"properties": {"a": DEEP}}
 BAD_ENTRIES: list[Json] = [
     *({"metadata": 5}, {"metadata": [{}]}, {"schema": 5}),
     *({"key_properties": "id"}, {"key_properties": [[]]}),
@@ -49,6 +53,7 @@ BAD_CATALOGS: list[tuple[str, list[Any]]] = [
     ("catalog.json is empty", [""]),
     ("catalog.json is not valid JSON", ["{"]),
     ("catalog.json must be a JSON object", ["[]"]),
+    (NO_CATALOG, [{"streams": [{"tap_stream_id": "events", "schema": DEEP}]}]),
     (NO_CATALOG, [{}, {"streams": 5}, {"streams": {"events": {}}}, {"streams": [5]}]),
     (OF_EVENTS, [{"streams": [{"tap_stream_id": "events", **bad}]} for bad in BAD_ENTRIES]),
 ]
@@ -76,6 +81,15 @@ def test_files_that_cannot_be_read(sandbox: Sandbox, tap: Tap, tmp_path: Path, o
     output = tap(sandbox.config(), option, "nowhere.json", code=2)
     assert "nowhere.json" in output.stderr
     assert sandbox.requests == []
+
+
+@pytest.mark.parametrize("command", ["--help", "--version", "--discover", "--test=schema"])
+@pytest.mark.parametrize("option", ["--state", "--catalog"])
+def test_commands_that_read_neither(
+    sandbox: Sandbox, tap: Tap, tmp_path: Path, option: str, command: str
+) -> None:
+    (tmp_path / "broken.json").write_text("{")
+    tap(sandbox.config(), option, "broken.json", command)
 
 
 # States

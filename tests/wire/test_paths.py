@@ -122,6 +122,17 @@ def test_two_names_for_one_column(sandbox: Sandbox, tap: Tap) -> None:
     assert json.loads(user["additionalProperties"]) == wanted
 
 
+def test_more_names_than_are_remembered(sandbox: Sandbox, tap: Tap) -> None:
+    first, second = sandbox.world.items("events")[:2]
+    first["payload"] = {f"free{number}": number for number in range(10_050)}
+    product = {"product": {"sku": "A"}, "product__sku": "B"}
+    second["payload"] = {"@type": "productViewed", **product}
+    output = tap(sandbox.config(flattening_enabled=True, flattening_max_depth=3))
+    event = output.records("events")[1]
+    assert event["payload__product__sku"] == "A"
+    assert json.loads(event["additionalProperties"]) == {"payload.product__sku": "B"}
+
+
 def test_names_of_columns_that_clash(sandbox: Sandbox, tap: Tap, catalog: Json) -> None:
     """Cut to 25 characters, the names of two columns of events are the same."""
     select_only(catalog, "sessions", "users")

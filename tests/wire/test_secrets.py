@@ -11,6 +11,7 @@ import pytest
 
 from dev.running import Output, write
 from dev.sandbox import Fault, Sandbox
+from tap_croct import errors
 from tests.support.between import Between
 from tests.support.fixtures import Start, Tap
 
@@ -194,6 +195,12 @@ def test_an_error_quotes_no_record(
     output = tap(config, TAP_CROCT_LOGLEVEL=level, code=1)
     assert says in output.last_line
     assert "jane.doe" not in output.stderr
+
+
+def test_an_error_that_nobody_expected_quotes_no_record() -> None:
+    (line,) = errors.explain(ValueError("jane.doe@mail.example"))
+    assert line.startswith("ValueError (")
+    assert "jane.doe" not in line
 
 
 def test_a_filter_quotes_no_record(sandbox: Sandbox, tap: Tap) -> None:

@@ -157,6 +157,7 @@ MISTAKES: list[tuple[Change, str]] = [
     (selects([], "never", "selected-by-default"), f"`selected-by-default` {BOOLEAN}"),
     (selects("properties.email"), '["properties", "email"]: stands in the metadata twice'),
     (selects("email"), 'must be written ["properties", "email"]'),
+    *((selects(odd), "must be written like") for odd in (5, None, {"properties": 1, "email": 2})),
     (all_of(AS_A_KEY, selects(EMAIL)), NO_KEY),
     (all_of(AS_A_KEY, in_schema(*EMAIL)), NO_KEY),
     (puts(key_properties=["nope"]), "`nope` is one of the keys, and not a property"),

@@ -9,7 +9,7 @@ import pytest
 from dev.expected import KEYS, expected_records
 from dev.running import write
 from dev.sandbox import Sandbox
-from tests.support.catalogs import select_only
+from tests.support.catalogs import entry_of, select_only
 from tests.support.fixtures import Json, Refused, Tap
 
 RIGHT: list[Json] = [
@@ -259,13 +259,25 @@ def test_a_value_of_the_api_that_does_not_fit(sandbox: Sandbox, tap: Tap) -> Non
     assert output.records("users")[0]["company"] == 5
 
 
+def test_a_type_that_json_does_not_have(sandbox: Sandbox, tap: Tap, catalog: Json) -> None:
+    """Nothing fits it; the warning quotes no value."""
+    entry_of(catalog, "users")["schema"]["properties"]["email"]["type"] = "any"
+    maps = {"users": {"email": "email.lower() if email else None"}}
+    output = tap(sandbox.config(stream_maps=maps), catalog=catalog)
+    assert output.records("users") == expected_records(sandbox.world, "users")
+    assert "the stream map of `email` in users yields a value that does not fit" in output.stderr
+    assert "@mail" not in output.stderr
+
+
 def test_what_the_sdk_makes_of_values(sandbox: Sandbox, tap: Tap) -> None:
-    """A renamed time stays a time; what is not JSON is text."""
+    """A renamed time stays a time; what is not JSON is text, and so are the names of properties."""
     maps = {"birthDate": "__NULL__", "born": "birthDate", "names": "record.keys()"}
+    maps["address"] = "{1: 2}"
     output = tap(sandbox.config(stream_maps={"users": maps}))
     (schema,) = [m["schema"] for m in output.of("SCHEMA") if m["stream"] == "users"]
     assert schema["properties"]["born"]["format"] == "date-time"
     assert output.records("users")[0]["names"].startswith("dict_keys(['userId'")
+    assert output.records("users")[0]["address"] == {"1": 2}
 
 
 def test_json_of_fractions(sandbox: Sandbox, tap: Tap) -> None:
