@@ -127,6 +127,7 @@ NUMBERS = {
     "12.5": Decimal("12.5"), " 12 ": Decimal(12), "-0.0000000015": Decimal("-0.000000002"),
     "1e3": Decimal(1000), ".5": Decimal("0.5"), "5.": Decimal(5), "1E-2": Decimal("0.01"),
     "999999999999999999": Decimal(999999999999999999), "1000000000000000000": None,
+    "6.960309306789904e21": None, "1644832245226101514e-15": Decimal("1644.832245226"),
     "1e99": None, "1e-99": Decimal(0), "1_000": None, "1,000": None, "NaN": None, "Infinity": None,
     "": None, "twelve": None, "0x1F": None, "true": None,
 }  # fmt: skip
@@ -150,6 +151,7 @@ def test_odd_values(place: Warehouse) -> None:
     orders: list[Record] = [
         {"@type": "orderPlaced"},
         {"@type": "orderPlaced", "order": None},
+        {"@type": "orderPlaced", "order": {"orderId": ""}},
         {"@type": "orderPlaced", "order": {"orderId": "o1", "items": {"no": "list"}, "total": "7"}},
         {"@type": "orderPlaced", "order": {"orderId": "o2", "total": [], "items": [None, 1, {}]}},
         {"@type": "orderPlaced", "order": {"orderId": "o3", "items": [{"quantity": 1e18}]}},
@@ -201,9 +203,8 @@ def test_odd_values(place: Warehouse) -> None:
 def test_what_cannot_be_built(duck: Warehouse) -> None:
     """Each message says what to do. One test has them all, since dbt is slow to start."""
 
-    def said(**variables: Any) -> str:
-        model = ("--select", "stg_croct__users")
-        return " ".join(duck.dbt("compile", *model, code=2, **variables).split())
+    def said(model: str = "stg_croct__users", **variables: Any) -> str:
+        return " ".join(duck.dbt("compile", "--select", model, code=2, **variables).split())
 
     duck.execute("create schema other; create table other.users (userid text)")
     assert "set the variable croct__schema to the schema that the tap" in said()
@@ -212,3 +213,7 @@ def test_what_cannot_be_built(duck: Warehouse) -> None:
     duck.execute("drop table croct.users; create table croct.users (userid text)")
     rates = said(croct__exchange_rates={"BRL": 1})
     assert "croct__exchange_rates needs croct__reporting_currency" in rates
+    rates = said(croct__reporting_currency="EUR", croct__exchange_rates={"BRL": "0,17"})
+    assert "croct__exchange_rates: BRL needs a number above 0" in rates
+    duck.execute("create table croct.events (id text, payload_order_total text)")
+    assert "is flattened (it has the column payload_order_total)" in said("stg_croct__events")

@@ -41,9 +41,13 @@ class Warehouse:
         """Run statements."""
         raise NotImplementedError
 
-    def rows(self, model: str, schema: str = "analytics") -> list[Row]:
-        """Return a model's rows: amounts as `Decimal`, times and days as text."""
+    def ask(self, query: str) -> list[Row]:
+        """Return what a query finds: amounts as `Decimal`, times and days as text."""
         raise NotImplementedError
+
+    def rows(self, model: str, schema: str = "analytics") -> list[Row]:
+        """Return a model's rows."""
+        return self.ask(f"select * from {schema}.{model}")
 
     def variables(self) -> dict[str, str]:
         """Return the environment that the profile reads."""
@@ -107,9 +111,9 @@ class DuckDBWarehouse(Warehouse):
         with duckdb.connect(self.address) as connection:
             connection.execute(sql)
 
-    def rows(self, model: str, schema: str = "analytics") -> list[Row]:
+    def ask(self, query: str) -> list[Row]:
         with duckdb.connect(self.address, read_only=True) as connection:
-            found = connection.execute(f"select * from {schema}.{model}")
+            found = connection.execute(query)
             columns = [(column[0], str(column[1])) for column in found.description or ()]
             return [
                 {
@@ -142,8 +146,8 @@ class PostgresWarehouse(Warehouse):
     def execute(self, sql: str) -> None:
         self.database.execute(sql)
 
-    def rows(self, model: str, schema: str = "analytics") -> list[Row]:
-        lines = self.database.execute(f"select to_json(found) from {schema}.{model} as found")
+    def ask(self, query: str) -> list[Row]:
+        lines = self.database.execute(f"select to_json(found) from ({query}) as found")
         return [json.loads(line, parse_float=Decimal) for line in lines]
 
     def variables(self) -> dict[str, str]:

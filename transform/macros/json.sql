@@ -4,8 +4,7 @@
 {% macro as_json(column, kind) %}{{ return(adapter.dispatch('as_json', 'croct')(column, kind)) }}{% endmacro %}
 
 {% macro duckdb__as_json(column, kind) -%}
-    {%- set open = {'json': '', 'text': 'try_cast(', 'other': 'to_json('}[kind] -%}
-    nullif({{ open }}{{ column }}{{ {'json': '', 'text': ' as json)', 'other': ')'}[kind] }}, 'null')
+    nullif({{ {'json': column, 'text': 'try_cast(' ~ column ~ ' as json)', 'other': 'to_json(' ~ column ~ ')'}[kind] }}, 'null')
 {%- endmacro %}
 
 {% macro postgres__as_json(column, kind) -%}

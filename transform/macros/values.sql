@@ -15,11 +15,11 @@
     {{- return("^ *[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][-+]?[0-9]{1,2})? *$") -}}
 {% endmacro %}
 
+{#- Its try_cast to a decimal takes numbers with an exponent that are too large: their size comes first. -#}
 {% macro duckdb__number(text, digits) -%}
-    cast(
-        try_cast(regexp_extract({{ text }}, '{{ croct.number_pattern() }}') as numeric({{ digits + 9 }}, 9))
-        as {{ croct.numeric() }}
-    )
+    {%- set found = "regexp_extract(" ~ text ~ ", '" ~ croct.number_pattern() ~ "')" -%}
+    {%- set number = 'try_cast(' ~ found ~ ' as ' ~ croct.numeric() ~ ')' -%}
+    case when abs(try_cast({{ found }} as double)) <= 1e{{ digits }} and abs({{ number }}) < 1{{ '0' * digits }} then {{ number }} end
 {%- endmacro %}
 
 {#- There is no try_cast: the form is checked first, then the size. -#}
@@ -140,6 +140,7 @@
         case
             when {{ currency }} = '{{ reporting }}' then {{ amount }}
             {%- for code, rate in rates.items() if code != reporting %}
+            {%- if rate | float <= 0 %}{{ exceptions.raise_compiler_error('croct__exchange_rates: ' ~ code ~ ' needs a number above 0, such as "0.17"') }}{% endif %}
             {#- The guard keeps the product within the 38 digits that DuckDB and Snowflake have. #}
             when {{ currency }} = '{{ code }}' and abs({{ amount }}) < {{ [(10 ** 14 / (rate | float)) | int, 10 ** 18] | min }}
             then cast({{ amount }} * cast('{{ rate }}' as {{ croct.numeric(15) }}) as {{ croct.numeric() }})

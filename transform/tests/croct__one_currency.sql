@@ -6,6 +6,6 @@ where
     {% if var('croct__reporting_currency', none) -%}
     total is not null and revenue is null
     {%- else -%}
-    (select count(distinct currency) from {{ ref('croct__orders') }}) > 1
+    (select count(distinct coalesce(currency, '')) from {{ ref('croct__orders') }} where total is not null) > 1
     {%- endif %}
 group by currency

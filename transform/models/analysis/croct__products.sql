@@ -10,7 +10,7 @@ seen as (
     from {{ ref('croct__product_views') }}
     union all
     select
-        'cart', event_id, session_id, occurred_at,
+        'cart', {{ dbt.concat(['event_id', "'-'", 'cast(position as ' ~ dbt.type_string() ~ ')']) }}, session_id, occurred_at,
         {{ croct.json_text('item', ['product', 'productId']) }},
         {{ croct.json_text('item', ['product', 'name']) }},
         {{ croct.json_text('item', ['product', 'category']) }},

@@ -1,9 +1,9 @@
 with sessions as (
     select
         *,
-        row_number() over (
+        case when user_id is not null then row_number() over (
             partition by user_id order by {{ croct.oldest('started_at') }}, session_id
-        ) as session_number
+        ) end as session_number
     from {{ ref('stg_croct__sessions') }}
 ),
 

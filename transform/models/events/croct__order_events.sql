@@ -1,6 +1,6 @@
 select
     {{ croct.event_columns() }},
-    {{ croct.payload_text('order.orderId') }} as order_id,
+    nullif({{ croct.payload_text('order.orderId') }}, '') as order_id,
     {{ croct.payload_text('order.status') }} as status,
     {{ croct.payload_text('order.currency') }} as currency,
     {{ croct.payload_json('order.items') }} as items,
