@@ -122,6 +122,7 @@ class CroctStream(ApiStream):
         if start.warning:
             self._warn_once(f"{start.warning}: exporting {start.text}, once")
         self._log(f"{'starts' if start.from_scratch else 'resumes'} {start.text}")
+        self.end, self._pages = None, 0
         self._started = logged = time.monotonic()
         with self.get_record_counter() as counter, self.get_sync_timer():
             try:
