@@ -19,7 +19,6 @@ from tap_croct.sync import CroctStream
 
 Streams = Mapping[str, type[CroctStream]]
 
-
 _SELECTED = "selected"
 _BY_DEFAULT = "selected-by-default"
 _BOOLEANS = {"true": True, "false": False}
@@ -29,7 +28,8 @@ _METADATA = "metadata"
 _INCLUSIONS = ("available", "automatic", "unsupported")
 _ABOUT = re.compile(
     "select|(ex|in)clude|inclusion|ignore|omit|skip|disable|enabled|hidden"
-    "|^(is-)?(active|drop|export|remove|replicate|sync|visible)(e?d)?$"
+    "|^(is-|do-|not?-)*(active|block|delete|deny|drop|enable|export|extract|filter|hide|keep|mask"
+    "|redact|remove|replicate|show|suppress|sync|use|visible)(p?e?d)?$"
 )
 """Finds what says something of selection in a key."""
 
@@ -37,6 +37,7 @@ _BRANCHES = ("allOf", "anyOf", "oneOf")
 _IN_SCHEMAS = ("const", "default", "enum", "examples", "items", "properties", *_BRANCHES)
 _NESTED = re.compile(r"\.|__")  # between the names of a nested property, or of its column
 _NAMES = re.compile(r"[^][.,/'\"\s]+")  # in a breadcrumb that is written as a text
+_SHORT = {3: 0.65, 4: 0.7}  # how similar short names are that differ in one letter
 _KEYS = "table-key-properties"
 _METHOD = "replication_method"
 
@@ -123,9 +124,7 @@ class _Entry:
     def _take(self, item: dict[str, Any]) -> None:
         """Take an item of the metadata."""
         breadcrumb, metadata = item["breadcrumb"], item["metadata"]
-        if not isinstance(breadcrumb, list | tuple) or not all(
-            isinstance(b, str) for b in breadcrumb
-        ):
+        if not isinstance(breadcrumb, list | tuple) or not {*map(type, breadcrumb)} <= {str}:
             breadcrumb = _NAMES.findall(str(breadcrumb))
         path = tuple(breadcrumb)
         if path in self._metadata:
@@ -176,6 +175,9 @@ class _Entry:
                 self._mistake(path, f"{text} in the metadata?")
             elif key != _METADATA and guess(key, [_METADATA], MISSPELT):
                 self._mistake(path, f'{name} in {place} must be called "{_METADATA}"')
+            elif path == () and isinstance(others[key], bool) and _path([key]) in self._types:
+                text = f"{json.dumps(others[key])} in {place} has no effect"
+                self._mistake(_path([key]), f"{text}: write `{_SELECTED}` in its own metadata")
             elif key not in walked and _says_selected(others[key]):
                 text = f"`{_SELECTED}` below {name} in {place} has no effect"
                 self._mistake(path, f"{text}: write it in the metadata")
@@ -205,7 +207,7 @@ class _Entry:
             place = f"{ADDITIONAL}.{name}, which is {_shown(_path([ADDITIONAL, name]))}"
             text = f"there is no property {name}{guess(name, declared) or '.'}"
             text = f"{text} What the schema lacks lands in {place}"
-        elif rest and (meant := guess(name, declared, MISSPELT)):
+        elif rest and (meant := guess(name, declared, _SHORT.get(len(name), MISSPELT))):
             text = f"there is no property {name}{meant}"
         if text:
             self._mistake(breadcrumb, text)
@@ -276,6 +278,8 @@ def _parts(schema: object, path: Breadcrumb = ()) -> Iterator[tuple[Breadcrumb, 
                 yield from _parts(branch, path)
         yield from _parts(schema.get("items"), (*path, "items"))
         for name, below in (schema.get("properties") or {}).items():
+            if not isinstance(below, dict):
+                raise TypeError
             yield from _parts(below, (*path, "properties", name))
 
 

@@ -8,7 +8,7 @@ import os
 import re
 import ssl
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import unquote
@@ -16,6 +16,7 @@ from urllib.request import getproxies
 
 import requests
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 
 from tap_croct.errors import InputError
 from tap_croct.logs import NAME_LIMIT, no_constant, printable, redact
@@ -37,7 +38,9 @@ _PROXY = re.compile(
 
 
 def _json(text: str) -> object:
-    return json.loads(text, parse_constant=no_constant, object_pairs_hook=_each_once)
+    value = json.loads(text, parse_constant=no_constant, object_pairs_hook=_each_once)
+    json.dumps(value, ensure_ascii=False).encode()  # refuses unpaired surrogates
+    return value
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -66,7 +69,6 @@ def read_object(file: IO[str] | str, source: str) -> dict[str, Any]:
         with Path(file).open(encoding="utf-8") if isinstance(file, str) else file as opened:
             text = opened.read().removeprefix("\ufeff")  # a mark that some editors write
         value = _json(text)
-        json.dumps(value, ensure_ascii=False).encode()  # refuses unpaired surrogates
     except (OSError, UnicodeDecodeError) as error:
         reason = f"cannot be read: {getattr(error, 'strerror', None) or error}"
     except (ValueError, RecursionError) as error:
@@ -124,15 +126,19 @@ def check_logging() -> None:
             raise InputError(message)
 
 
-def variables() -> dict[str, str]:
-    """Return the environment variables of the tap, and those of `.env` that are not set.
+def variables() -> dict[str, dict[str, str]]:
+    """Return the variables of the tap in `.env`, and those in the environment, which win.
 
     The file is read from the working directory only: one in a folder above it may belong to
     somebody else. (The SDK looks next to its own source.) Empty variables are treated as not
     set, and white space around a value is not part of it.
 
+    Returns:
+        The variables by what to call the source.
+
     Raises:
-        InputError: If there is a `.env` that cannot be read, or no working directory any more.
+        InputError: If there is a `.env` that cannot be read, or that sets a variable of the tap in
+            two ways, or no working directory any more.
     """
     try:
         file = Path.cwd() / ".env"
@@ -141,8 +147,21 @@ def variables() -> dict[str, str]:
     except (OSError, UnicodeDecodeError) as error:
         message = f"The working directory, or the `.env` in it, cannot be read: {error}"
         raise InputError(message) from None
-    both = [*dotenv_values(stream=io.StringIO(text)).items(), *os.environ.items()]
-    return {n: v.strip() for n, v in both if n.startswith(PREFIX) and v and v.strip()}
+    values: dict[str | None, str | None] = {}
+    for found in parse_stream(io.StringIO(text)):  # python-dotenv itself only logs what is wrong
+        ours = PREFIX in found.original.string
+        if ours and (found.error or values.setdefault(found.key, found.value) != found.value):
+            why = "cannot be read" if found.error else f"sets {found.key} again, in another way"
+            message = f"`.env`: line {found.original.line} {why}"
+            raise InputError(message)
+    sources: dict[str, Mapping[str, str | None]] = {
+        "`.env`": dotenv_values(stream=io.StringIO(text)),
+        f"the environment ({PREFIX}…)": os.environ,
+    }
+    return {
+        source: {n: v.strip() for n, v in both.items() if n.startswith(PREFIX) and v and v.strip()}
+        for source, both in sources.items()
+    }
 
 
 def settings_in(

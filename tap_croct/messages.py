@@ -215,8 +215,11 @@ class BatchFiles:
                 continue
             try:
                 urls = [*self._files(stream, lines)]
-            except (OSError, ImportError) as error:  # a package for another format or storage
-                message = f"{stream}: the batch file cannot be written: {printable(error)}"
+            except Exception as error:  # each package of a storage or format has errors of its own
+                of_system = isinstance(error, OSError | ImportError)
+                is_safe = of_system or self.config.encoding.format == "jsonl"  # quotes no record
+                why = printable(error) if is_safe else type(error).__name__
+                message = f"{stream}: the batch file cannot be written: {why}"
                 raise OutputError(message) from error
             yield stream, urls
             lines.clear()

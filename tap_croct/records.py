@@ -3,7 +3,7 @@
 import json
 import re
 import uuid
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from decimal import Decimal
 from typing import Any
@@ -172,7 +172,8 @@ class Flattener:
         self._columns = stream_map.transformed_schema["properties"].keys()
         self._options: Any = stream_map.flattening_options
         self._names: dict[Path, dict[str, str]] = {}
-        self._taken: dict[str, Path] = {}
+        self._left = _MOST_NAMES
+        self._owners = {self._name(path): path for path in _paths(stream_map.raw_schema)}
 
     def __call__(self, record: dict[str, Any]) -> dict[str, Any]:
         """Flatten a record.
@@ -202,21 +203,39 @@ class Flattener:
             elif isinstance(child, dict) and len(path) < self._options.max_level:
                 self._flatten(child, (*path, name), flat, rest)
             elif child is not None:
-                rest[column] = child
+                rest[_another((*path, name), rest) if column in rest else column] = child
 
     def _column(self, parents: Path, name: str) -> str:
         """Return the name of a property's column, as the SDK makes it, and remember it."""
-        options, path = self._options, (*parents, name)
-        column = flatten_key(
-            name, list(parents), options.separator, max_key_length=options.max_key_length
-        )
-        kept = column in self._columns or len(self._taken) < _MOST_NAMES
-        first = self._taken.setdefault(column, path) if kept else self._taken.get(column, path)
-        if first != path:
-            return ".".join(path)  # two names make one column: the later one gets no column
-        if kept:
+        path = (*parents, name)
+        column = self._name(path)
+        if column in self._columns and self._owners.setdefault(column, path) != path:
+            column = _another(path, self._columns)
+        if self._left:
+            self._left -= 1
             self._names.setdefault(parents, {})[name] = column
         return column
+
+    def _name(self, path: Path) -> str:
+        *parents, name = path
+        length = self._options.max_key_length
+        column: str = flatten_key(name, parents, self._options.separator, max_key_length=length)
+        return column
+
+
+def _paths(schema: dict[str, Any], path: Path = ()) -> Iterator[Path]:
+    """Yield the path of each property that a schema declares."""
+    for name, prop in (schema.get("properties") or {}).items():
+        yield (*path, name)
+        yield from _paths(prop, (*path, name))
+
+
+def _another(path: Path, taken: Collection[str]) -> str:
+    """Return another name for a property, where two make the same."""
+    name = ".".join(path)
+    while name in taken:
+        name = f"{name}_"
+    return name
 
 
 def _json_text(value: object) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from jsonschema import FormatChecker, ValidationError
+from singer_sdk import Tap
 from singer_sdk import typing as th
 from singer_sdk.plugin_base import JSONSchemaValidator
 
@@ -132,7 +133,9 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         description="`User-Agent` header of the requests; `tap-croct/<version>`, if not given",
     ),
 ).to_dict()
-"""The tap's own settings as a JSON schema."""
+"""The settings as a JSON schema: the tap's own, and those of the SDK."""
+
+Tap.append_builtin_config(SETTINGS)
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _HEADER_VALUE = "a non-empty string of printable ASCII characters, without spaces around it"

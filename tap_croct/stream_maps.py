@@ -16,7 +16,7 @@ from singer_sdk.mapper import NULL_STRING, PluginMapper, RemoveRecordTransform
 from singer_sdk.singerlib import Catalog
 
 from tap_croct.errors import InputError
-from tap_croct.logs import MISSPELT, NAME_LIMIT, guess, printable
+from tap_croct.logs import MISSPELT, NAME_LIMIT, guess, listed, printable
 
 _OPTIONS = ("__alias__", "__else__", "__filter__", "__key_properties__", "__source__")
 _NULLS = (None, NULL_STRING)
@@ -51,36 +51,45 @@ def _normalized(definition: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def dropped_nulls(stream_maps: Mapping[str, Any], variable: str) -> Iterator[str]:
-    """Yield a line for each null that Meltano has dropped from a stream's map.
+def differences(stream_maps: Mapping[str, Any], variable: str) -> Iterator[str]:
+    """Yield a line for what the environment says of stream maps, and did not arrive as it says.
 
-    Meltano 4 shows them in the tap's environment, with dotted names: `{"users.email": null}`.
+    Meltano 4 drops nulls inside of a stream's map, but shows them to the tap in its environment,
+    with dotted names: `{"users.email": null}`.
 
     Args:
-        stream_maps: The setting as it arrived.
+        stream_maps: The setting as it arrived, not yet normalized.
         variable: The environment variable `TAP_CROCT_STREAM_MAPS`.
     """
     try:
-        shown = json.loads(variable)
-    except (ValueError, RecursionError):
+        shown = _paths(json.loads(variable))
+    except (AttributeError, ValueError, RecursionError):
         return
-    maps = {name: made for name, made in stream_maps.items() if isinstance(made, dict)}
-    arrived = {f"{s}.{n}" for s, made in maps.items() for n in made if made[n] in (*_NULLS, [])}
-    if not isinstance(shown, dict) or not shown:
-        return
-    for name, made in maps.items():
-        if made and not any(path == name or path.startswith(f"{name}.") for path in shown):
-            yield (
-                f"stream_maps: {printable(name, NAME_LIMIT)}: TAP_CROCT_STREAM_MAPS lacks this map."
-                " Meltano merges that variable with meltano.yml, and drops nulls: write all maps "
-                "into one of them"
-            )
+    arrived = _paths(stream_maps)
     for path, value in shown.items():
-        if value is None and "." in path and path not in arrived:
+        if value is None and "." in path and arrived.get(path, "") not in (*_NULLS, []):
             yield (
                 f"stream_maps: {printable(path, NAME_LIMIT)}: Meltano drops nulls inside of a "
                 f'stream\'s map, so this one would have no effect. Write "{NULL_STRING}" instead'
             )
+    others = [p for p in arrived.keys() ^ shown.keys() if shown.get(p, "") is not None]
+    if others:
+        yield (
+            f"stream_maps: {listed(others)}: TAP_CROCT_STREAM_MAPS in the environment says "
+            "something else. Meltano merges it with meltano.yml, and drops nulls; without Meltano, "
+            "only `--config=ENV` reads it. Write all maps into one place"
+        )
+
+
+def _paths(stream_maps: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what stream maps say, by dotted names."""
+    paths = {}
+    for name, made in stream_maps.items():
+        if isinstance(made, dict):
+            paths.update({f"{name}.{key}": value for key, value in made.items()})
+        else:
+            paths[name] = made
+    return paths
 
 
 @dataclass
@@ -173,7 +182,7 @@ class StreamMaps:
                 f"{where}: {printable(key, NAME_LIMIT)}", key, value, properties
             )
         keys = {key for s in streams if s in catalog for key in catalog[s].key_properties or ()}
-        for key in sorted(keys if "__key_properties__" not in options else ()):
+        for key in sorted(options.get("__key_properties__", keys)):
             if options.get(key, key) in _NULLS:
                 yield (
                     f"{where}: {key}: is a key, and cannot be removed alone: name other keys in "

@@ -34,6 +34,14 @@ PROGRESS_EVERY = 10.0
 """Seconds between two lines about the progress of a stream, at least."""
 
 
+_UNREADABLE: dict[type[Exception], str] = {
+    # Neither decoder nor encoder can follow it.
+    RecursionError: "a record is nested too deeply to be read. Please report this to Croct",
+    # Those that the API sends are replaced.
+    UnicodeEncodeError: "a stream map yields an unpaired surrogate, which is not text",
+}
+
+
 class CroctStream(ApiStream):
     """A stream of the Export API.
 
@@ -143,9 +151,8 @@ class CroctStream(ApiStream):
             except FatalAPIError as error:
                 error.args = (f"{self.name}: {error}",)
                 raise
-            except RecursionError as error:  # neither decoder nor encoder can follow it
-                what = "a record is nested too deeply to be read. Please report this to Croct"
-                message = f"{self.name}: page {self._pages + 1}: {what}"
+            except (RecursionError, UnicodeEncodeError) as error:
+                message = f"{self.name}: page {self._pages + 1}: {_UNREADABLE[type(error)]}"
                 raise ApiError(message) from error
             finally:
                 if self.end is None:

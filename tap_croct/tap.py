@@ -73,7 +73,7 @@ class TapCroct(Tap):
         self._summed_up = False
         given = dict(config or {})
         if parse_env_config:
-            given = inputs.merged([("the configuration", given), _environment()])
+            given = inputs.merged([("the configuration", given), *_environment()])
         checked, mistakes = _checked(given, testing=testing)
         if mistakes and validate_config:
             raise InputError(*mistakes)
@@ -137,7 +137,7 @@ class TapCroct(Tap):
         except InputError as error:
             raise click.BadParameter(str(error), ctx, param) from None
         if "ENV" in value:
-            sources.append(_environment())
+            sources += _environment()
         return dataclasses.replace(super().cb_config(ctx, param, ()), config=inputs.merged(sources))
 
     @override
@@ -212,17 +212,17 @@ def _checked(given: Mapping[str, Any], *, testing: bool) -> tuple[dict[str, Any]
 
     Not left to the SDK: its messages quote what is wrong, a key too.
     """
-    schema = TapCroct.config_jsonschema
-    TapCroct.append_builtin_config(schema)
+    schema = settings.SETTINGS
     config = {name: value for name, value in given.items() if value is not None}
     if "batch_config" in config:
         config["batch_config"] = _without_nulls(config["batch_config"])
     key = str(config.get("api_key") or "").strip()
     logs.redact(key.strip("'\""))
+    maps = config.get("stream_maps")
     mistakes = settings.validate(config, schema)
     variable = os.environ.get(f"{inputs.PREFIX}STREAM_MAPS", "")
-    if isinstance(maps := config.get("stream_maps"), dict):
-        mistakes += stream_maps.dropped_nulls(maps, variable)
+    if isinstance(maps, dict):
+        mistakes += stream_maps.differences(maps, variable)
     elif maps is None and variable.strip():
         TapCroct.logger.warning("TAP_CROCT_STREAM_MAPS is set, but only `--config=ENV` reads it")
     misspelt, unknown = logs.unknown(config, schema["properties"])
@@ -257,22 +257,24 @@ def _properties(catalog: Catalog) -> dict[str, set[str]]:
     return names
 
 
-def _environment() -> tuple[str, dict[str, Any]]:
-    """Return the settings in the environment, with what to call them.
+def _environment() -> list[tuple[str, dict[str, Any]]]:
+    """Return the settings in `.env` and in the environment, with what to call them.
 
     Raises:
         InputError: If a variable is misspelt.
     """
-    schema = TapCroct.config_jsonschema
-    TapCroct.append_builtin_config(schema)
-    found, others = inputs.settings_in(inputs.variables(), schema)
+    schema = settings.SETTINGS
     known = [f"{inputs.PREFIX}{name.upper()}" for name in (*schema["properties"], "loglevel")]
-    misspelt, unknown = logs.unknown(others, known, inputs.PREFIX)
-    for line in unknown:
-        TapCroct.logger.warning(line)
-    if misspelt:
-        raise InputError(*misspelt)
-    return "the environment (TAP_CROCT_… or .env)", found
+    sources = []
+    for source, variables in inputs.variables().items():
+        found, others = inputs.settings_in(variables, schema)
+        misspelt, unknown = logs.unknown(others, known, inputs.PREFIX)
+        for line in unknown:
+            TapCroct.logger.warning(line)
+        if misspelt:
+            raise InputError(*misspelt)
+        sources.append((source, found))
+    return sources
 
 
 def configured_command() -> click.Command:

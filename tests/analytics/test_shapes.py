@@ -215,5 +215,9 @@ def test_what_cannot_be_built(duck: Warehouse) -> None:
     assert "croct__exchange_rates needs croct__reporting_currency" in rates
     rates = said(croct__reporting_currency="EUR", croct__exchange_rates={"BRL": "0,17"})
     assert "croct__exchange_rates: BRL needs a number above 0" in rates
-    duck.execute("create table croct.events (id text, payload_order_total text)")
+    rates = said(croct__reporting_currency="EUR", croct__exchange_rates={"BRL": "NaN"})
+    assert "croct__exchange_rates: BRL needs a number above 0" in rates
+    duck.execute("create table croct.events (id text, payloadtype text, payload_order_total text)")
     assert "is flattened (it has the column payload_order_total)" in said("stg_croct__events")
+    duck.execute('create table croct.sessions (sessionid text, "window.start" text)')
+    assert "is flattened (it has the column window.start)" in said("stg_croct__sessions")

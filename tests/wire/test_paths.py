@@ -126,11 +126,29 @@ def test_more_names_than_are_remembered(sandbox: Sandbox, tap: Tap) -> None:
     first, second = sandbox.world.items("events")[:2]
     first["payload"] = {f"free{number}": number for number in range(10_050)}
     product = {"product": {"sku": "A"}, "product__sku": "B"}
-    second["payload"] = {"@type": "productViewed", **product}
+    second["payload"] = {"@type": "productViewed", **product, "new": {"a": 1}, "new__a": 2}
     output = tap(sandbox.config(flattening_enabled=True, flattening_max_depth=3))
     event = output.records("events")[1]
     assert event["payload__product__sku"] == "A"
-    assert json.loads(event["additionalProperties"]) == {"payload.product__sku": "B"}
+    wanted = {"payload.product__sku": "B", "payload__new__a": 1, "payload.new__a": 2}
+    assert json.loads(event["additionalProperties"]) == wanted
+
+
+@pytest.mark.parametrize("separator", ["__", "."])
+def test_a_column_belongs_to_what_declares_it(sandbox: Sandbox, tap: Tap, separator: str) -> None:
+    """Whatever comes first, and in whatever record."""
+    first, second = sandbox.world.items("users")[:2]
+    first["address"] = {f"new{separator}a": 1, "new": {"a": 2}}
+    first[f"address{separator}city"] = "Rome"
+    second["address"] = {"city": "Lima"}
+    config = {"flattening_enabled": True, "flattening_max_depth": 2}
+    output = tap(sandbox.config(**config, flattening_separator=separator))
+    users = output.records("users")
+    assert f"address{separator}city" not in users[0]
+    assert users[1][f"address{separator}city"] == "Lima"
+    assert sorted(map(str, json.loads(users[0]["additionalProperties"]).values())) == [
+        *("1", "2", "Rome")
+    ]
 
 
 def test_names_of_columns_that_clash(sandbox: Sandbox, tap: Tap, catalog: Json) -> None:

@@ -150,7 +150,8 @@ BOOLEAN = "must be true or false"
 NO_KEY = "`email` is one of the keys, and not a property that is selected"
 AS_A_KEY = puts(key_properties=["userId", "email"])
 WORDS = ["excluded", "isExcluded", "selected_at", "skip", "ignore", "hidden", "omit", "enabled"]
-WORDS += ["replicated", "remove", "active"]
+WORDS += ["replicated", "remove", "active", "dropped", "enable", "hide", "no-sync", "do-not-sync"]
+WORDS += ["mask", "redacted", "blocked"]
 MISTAKES: list[tuple[Change, str]] = [
     (selects(EMAIL, "no"), f'["properties", "email"]: `selected` {BOOLEAN}'),
     (selects(EMAIL, 0), f"`selected` {BOOLEAN}"),
@@ -178,6 +179,10 @@ MISTAKES: list[tuple[Change, str]] = [
     (selects(["properties", "e-mail"]), 'did you mean "email"'),
     (selects(["properties", "vip"]), "additionalProperties.vip"),
     (selects([*CITY[:-1], "citty"]), 'there is no property citty; did you mean "city"'),
+    (selects([*CITY[:-1], "citi"]), 'there is no property citi; did you mean "city"'),
+    (selects([], key="email"), '["properties", "email"]: false in its metadata has no effect'),
+    (puts(email=False), '["properties", "email"]: false in its entry has no effect'),
+    (in_schema("properties", key="email", value=False), 'see the stream "users"'),
     (selects(["properties", "address__city"]), f"must be written {json.dumps(CITY)}"),
     (selects(["properties", "address.city"]), f"must be written {json.dumps(CITY)}"),
     (selects("properties.address.city"), f"must be written {json.dumps(CITY)}"),

@@ -186,6 +186,9 @@ def test_files_and_the_environment_together(sandbox: Sandbox, tap: Tap, tmp_path
     assert output.counts()["events"] == 24
 
 
+MAPS = 'TAP_CROCT_STREAM_MAPS={"users": "__NULL__"}'
+
+
 class TestEnvironment:
     """`--config=ENV`, and a `.env` in the working directory."""
 
@@ -231,6 +234,31 @@ class TestEnvironment:
         hint = 'is not a setting; did you mean "TAP_CROCT_PAGE_SIZE"'
         assert_mistakes(output, [f"TAP_CROCT_PAGESIZE: {hint}"])
         assert sandbox.requests == []
+
+    @pytest.mark.parametrize(
+        ("given", "says"),
+        [
+            (("A=1\nset TAP_CROCT_STREAM_MAPS={}\n", None), "`.env`: line 2 cannot be read"),
+            (('TAP_CROCT_STREAM_MAPS="{"users": null}"\n', None), "`.env`: line 1 cannot be read"),
+            ((f"{MAPS}\n{MAPS[:-1]}\n", None), "line 2 sets TAP_CROCT_STREAM_MAPS again"),
+            (
+                (MAPS, '{"events": null}'),
+                "stream_maps: `.env` and the environment (TAP_CROCT_…) set",
+            ),
+            ((MAPS, '{"users": "__NULL__"}'), ""),
+            ((f"{MAPS}\n{MAPS}\n'oops\n", None), ""),
+            (("TAP_CROCT_PAGE_SIZE=0\n", None), "page_size"),
+        ],
+    )
+    def test_a_file_that_says_it_in_two_ways(
+        self, sandbox: Sandbox, tap: Tap, tmp_path: Path, given: tuple[str, str | None], says: str
+    ) -> None:
+        text, variable = given
+        (tmp_path / ".env").write_text(text)
+        variables = {"TAP_CROCT_STREAM_MAPS": variable} if variable else {}
+        output = tap(sandbox.config(), "--config=ENV", code=1 if says else 0, **variables)
+        assert says in output.last_line
+        assert says or not output.records("users")
 
     def test_an_unknown_variable(self, sandbox: Sandbox, tap: Tap) -> None:
         output = tap(

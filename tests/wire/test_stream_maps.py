@@ -80,7 +80,10 @@ WRONG: list[tuple[Json, str]] = [
     ({"users": {"email": "__NULL__"}, "*": {"phone": "__NULL__"}}, "users and *: all are maps"),
     ({"user*": "__NULL__", "users": {}}, "user* and users: all are maps of users"),
     ({"users": {"__key_properties__": ["nope"]}}, "'nope' was not detected in schema"),
-    ({"users": {"__key_properties__": ["email"], "email": "__NULL__"}}, "email"),
+    (
+        {"users": {"__key_properties__": ["email"], "email": "__NULL__"}},
+        "email: is a key, and cann",
+    ),
     ({"users": {"__key_properties__": "userId"}}, "__key_properties__: must be a list"),
 ]
 
@@ -182,7 +185,11 @@ def test_no_key(sandbox: Sandbox, tap: Tap, keys: object) -> None:
 @pytest.mark.parametrize(
     ("arrived", "variable", "missing"),
     [
-        ({"users": {"firstName": "'x'"}}, {"users.email": None}, ["users.email"]),
+        (
+            {"users": {"firstName": "'x'"}},
+            {"users.email": None, "users.firstName": "'x'"},
+            ["users.email"],
+        ),
         ({"users": {}}, {"users.email": None, "users.phone": None}, ["users.email", "users.phone"]),
         ({"users": {}}, {"users.__else__": None}, ["users.__else__"]),
         ({"users": {}}, {"users.__key_properties__": None}, ["users.__key_properties__"]),
@@ -204,11 +211,23 @@ def test_nulls_that_meltano_has_dropped(
     assert bool(sandbox.requests) is not bool(missing)
 
 
-def test_maps_in_two_places_that_meltano_merges(refused: Refused) -> None:
-    shown = json.dumps({"sessions": {"referrer": "__NULL__"}})
-    maps = {"sessions": {"referrer": "__NULL__"}, "users": {"phone": "__NULL__"}}
-    line = refused({"stream_maps": maps}, TAP_CROCT_STREAM_MAPS=shown)
-    assert "stream_maps: users: TAP_CROCT_STREAM_MAPS lacks this map" in line
+@pytest.mark.parametrize(
+    ("arrived", "variable", "differs"),
+    [
+        # Meltano has merged both, and dropped a null of meltano.yml that nobody sees any more
+        ({"users": {"phone": "'x'"}}, {"events": {"context": "__NULL__"}}, "users.phone"),
+        ({"users": {"phone": "'x'", "email": "'x'"}}, {"users": {"email": "'x'"}}, "users.phone"),
+        ({"users": {"phone": "'x'"}}, {}, "users.phone"),
+        ({"users": {"phone": "'x'"}}, {"users.email": "__NULL__"}, "users.email, users.phone"),
+        ({}, {"users.email": "__NULL__"}, "users.email"),
+        # nothing reads the variable
+        ({"users": {"email": "'x'"}}, {"users": {"phone": "__NULL__"}}, "users.email, users.phone"),
+        ({"users": {"email": "'x'"}}, {"users": "__NULL__"}, "users.email"),
+    ],
+)
+def test_maps_in_two_places(refused: Refused, arrived: Json, variable: Json, differs: str) -> None:
+    line = refused({"stream_maps": arrived}, TAP_CROCT_STREAM_MAPS=json.dumps(variable))
+    assert f"{differs}: TAP_CROCT_STREAM_MAPS in the environment says something else" in line
 
 
 def test_maps_that_nothing_reads(sandbox: Sandbox, tap: Tap) -> None:
@@ -257,6 +276,11 @@ def test_a_value_of_the_api_that_does_not_fit(sandbox: Sandbox, tap: Tap) -> Non
     output = tap(sandbox.config(stream_maps={"users": {"added": "email"}}))
     assert output.warnings == []
     assert output.records("users")[0]["company"] == 5
+
+
+def test_a_value_that_is_not_text(sandbox: Sandbox, tap: Tap) -> None:
+    output = tap(sandbox.config(stream_maps={"users": {"added": "'\\ud800'"}}), code=1)
+    assert "users: page 1: a stream map yields an unpaired surrogate" in output.last_line
 
 
 def test_a_type_that_json_does_not_have(sandbox: Sandbox, tap: Tap, catalog: Json) -> None:

@@ -37,8 +37,9 @@
 
 {#- Stop at a table whose nested properties have become columns: `payload__order__total`. -#}
 {% macro refuse_flattened(relation, columns) %}
-    {%- set nested = ['payload', 'context', 'window', 'client', 'statistics', 'address'] -%}
-    {%- for name in columns if ('__' in name and name.split('__')[0] in nested) or (name.startswith('payload') and 'payload' not in columns) -%}
+    {%- set missing = ['payload', 'window'] | reject('in', columns) | join('|') or '-' -%}
+    {%- set flat = modules.re.compile('(payload|context|window|client|statistics|address)__|(' ~ missing ~ ')[^a-z0-9]') -%}
+    {%- for name in columns if flat.match(name) -%}
         {{- exceptions.raise_compiler_error(
             relation ~ ' is flattened (it has the column ' ~ name ~ '), which these models do not '
             ~ 'support: load without flattening_enabled into another schema, and set croct__schema '

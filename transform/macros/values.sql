@@ -140,7 +140,7 @@
         case
             when {{ currency }} = '{{ reporting }}' then {{ amount }}
             {%- for code, rate in rates.items() if code != reporting %}
-            {%- if rate | float <= 0 %}{{ exceptions.raise_compiler_error('croct__exchange_rates: ' ~ code ~ ' needs a number above 0, such as "0.17"') }}{% endif %}
+            {%- if not 0 < rate | float < 10 ** 12 %}{{ exceptions.raise_compiler_error('croct__exchange_rates: ' ~ code ~ ' needs a number above 0, such as "0.17"') }}{% endif %}
             {#- The guard keeps the product within the 38 digits that DuckDB and Snowflake have. #}
             when {{ currency }} = '{{ code }}' and abs({{ amount }}) < {{ [(10 ** 14 / (rate | float)) | int, 10 ** 18] | min }}
             then cast({{ amount }} * cast('{{ rate }}' as {{ croct.numeric(15) }}) as {{ croct.numeric() }})

@@ -6,6 +6,6 @@ where
     {% if var('croct__reporting_currency', none) -%}
     total is not null and revenue is null
     {%- else -%}
-    (select count(distinct coalesce(currency, '')) from {{ ref('croct__orders') }} where total is not null) > 1
+    (select count(distinct coalesce(currency, '')) from {{ ref('croct__orders') }} where total is not null or item_count > 0) > 1
     {%- endif %}
 group by currency

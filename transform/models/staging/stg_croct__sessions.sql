@@ -12,11 +12,10 @@ select
     {%- for name in ['name', 'source', 'medium', 'content', 'term'] %}
     {{ croct.path_of(columns, 'campaign', name) }} as campaign_{{ name }},
     {%- endfor %}
-    {{ croct.path_of(columns, 'location', 'continent') }} as continent,
-    {{ croct.path_of(columns, 'location', 'country') }} as country,
+    {%- for name in ['continent', 'country', 'city', 'timezone'] %}
+    {{ croct.path_of(columns, 'location', name) }} as {{ name }},
+    {%- endfor %}
     {{ croct.path_of(columns, 'location', 'region.name') }} as region,
-    {{ croct.path_of(columns, 'location', 'city') }} as city,
-    {{ croct.path_of(columns, 'location', 'timezone') }} as timezone,
     {{ croct.path_of(columns, 'client', 'browser.name') }} as browser,
     {{ croct.path_of(columns, 'client', 'browser.type') }} as browser_type,
     {{ croct.path_of(columns, 'client', 'device.category') }} as device_category,
