@@ -3,7 +3,7 @@
 `make dictionary` (or `python -m dev.dictionary`) writes them; a test fails when they are out of date.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from dev.environments import ROOT
@@ -47,13 +47,13 @@ def page() -> str:
     ]
     parts = [
         text[: text.index(MARKER)] + MARKER,
-        "## events\n\n" + table(HEAD, events),
-        _EVENT_TYPES.format(count=len(types), table=table(TYPES_HEAD, types)),
-        _PAYLOAD.format(table=table((*HEAD, "event types"), payload)),
+        "## events\n\n" + _table(HEAD, events),
+        _EVENT_TYPES.format(count=len(types), table=_table(TYPES_HEAD, types)),
+        _PAYLOAD.format(table=_table((*HEAD, "event types"), payload)),
     ]
     for name, schema in SCHEMAS.items():
         if name != "events":
-            parts.append(f"## {name}\n\n" + table(HEAD, _rows(schema)))
+            parts.append(f"## {name}\n\n" + _table(HEAD, _rows(schema)))
     return "\n".join(parts)
 
 
@@ -92,8 +92,7 @@ def type_name(schema: dict[str, Any]) -> str:
     return "timestamp" if schema.get("format") == "date-time" else kind
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table in Markdown."""
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from dev.bench.pages import PAGE, served
-from dev.dictionary import table
 from dev.environments import ROOT, environment
 from dev.running import TAP, clean_environment, write
 
@@ -243,6 +242,16 @@ def read_slowly(command: list[str], pause: float) -> float:
 
 
 OTHERS = {"baseline": baseline, "discovery": discovery, "memory": memory, "overlap": overlap}
+
+
+def table(columns: tuple[str, ...], rows: list[list[str]]) -> str:
+    """Return a table in Markdown.
+
+    Not that of `dev.dictionary`, which imports the tap: a process counts the memory of the one that
+    started it.
+    """
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def conditions(options: argparse.Namespace, sizes: dict[str, int]) -> str:
