@@ -137,8 +137,8 @@ def variables() -> dict[str, dict[str, str]]:
         The variables by what to call the source.
 
     Raises:
-        InputError: If there is a `.env` that cannot be read, or that sets a variable of the tap in
-            two ways, or no working directory any more.
+        InputError: If there is a `.env` that cannot be read, or that sets an object in two ways, or
+            no working directory any more.
     """
     try:
         file = Path.cwd() / ".env"
@@ -149,8 +149,10 @@ def variables() -> dict[str, dict[str, str]]:
         raise InputError(message) from None
     values: dict[str | None, str | None] = {}
     for found in parse_stream(io.StringIO(text)):  # python-dotenv itself only logs what is wrong
-        ours = PREFIX in found.original.string
-        if ours and (found.error or values.setdefault(found.key, found.value) != found.value):
+        wrong = found.error and PREFIX in found.original.string
+        if (found.key or "").startswith(PREFIX) and "{" in (found.value or ""):  # an object
+            wrong = wrong or values.setdefault(found.key, found.value) != found.value
+        if wrong:
             why = "cannot be read" if found.error else f"sets {found.key} again, in another way"
             message = f"`.env`: line {found.original.line} {why}"
             raise InputError(message)

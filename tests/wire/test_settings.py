@@ -247,6 +247,7 @@ class TestEnvironment:
             ),
             ((MAPS, '{"users": "__NULL__"}'), ""),
             ((f"{MAPS}\n{MAPS}\n'oops\n", None), ""),
+            ((f"{MAPS}\nTAP_CROCT_PAGE_SIZE=5\nTAP_CROCT_PAGE_SIZE=7\n", None), ""),
             (("TAP_CROCT_PAGE_SIZE=0\n", None), "page_size"),
         ],
     )
