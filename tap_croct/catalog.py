@@ -23,7 +23,6 @@ _SELECTED = "selected"
 _BY_DEFAULT = "selected-by-default"
 _BOOLEANS = {"true": True, "false": False}
 _INCLUSION = "inclusion"
-_SELECTION_KEYS = (_SELECTED, _BY_DEFAULT, _INCLUSION)
 _METADATA = "metadata"
 _INCLUSIONS = ("available", "automatic", "unsupported")
 _ABOUT = re.compile(
@@ -175,9 +174,10 @@ class _Entry:
                 self._mistake(path, f"{text} in the metadata?")
             elif key != _METADATA and guess(key, [_METADATA], MISSPELT):
                 self._mistake(path, f'{name} in {place} must be called "{_METADATA}"')
-            elif path == () and isinstance(others[key], bool) and _path([key]) in self._types:
-                text = f"{json.dumps(others[key])} in {place} has no effect"
-                self._mistake(_path([key]), f"{text}: write `{_SELECTED}` in its own metadata")
+            elif type(others[key]) is bool and not path and walked is not _IN_SCHEMAS:
+                if _path([key]) in self._types:  # somebody means a property
+                    text = f"write `{_SELECTED}` into its own metadata, and not its name in {place}"
+                    self._mistake(_path([key]), text)
             elif key not in walked and _says_selected(others[key]):
                 text = f"`{_SELECTED}` below {name} in {place} has no effect"
                 self._mistake(path, f"{text}: write it in the metadata")
@@ -264,8 +264,8 @@ class _Entry:
 @functools.cache  # the same keys are in each property's schema
 def _meant(key: str) -> str:
     """Return the key about selection that another key was probably meant as; empty for none."""
-    spelt = key.lower().replace("_", "-")
-    close = difflib.get_close_matches(spelt, _SELECTION_KEYS, 1, MISSPELT)
+    spelt, known = key.lower().replace("_", "-"), (_SELECTED, _BY_DEFAULT, _INCLUSION)
+    close = difflib.get_close_matches(spelt, known, 1, MISSPELT)
     return "".join(close) or (_SELECTED if _ABOUT.search(spelt) else "")
 
 

@@ -147,11 +147,13 @@ def variables() -> dict[str, dict[str, str]]:
     except (OSError, UnicodeDecodeError) as error:
         message = f"The working directory, or the `.env` in it, cannot be read: {error}"
         raise InputError(message) from None
-    values: dict[str | None, str | None] = {}
+    values: dict[str, str] = {}
     for found in parse_stream(io.StringIO(text)):  # python-dotenv itself only logs what is wrong
-        wrong = found.error and PREFIX in found.original.string
-        if (found.key or "").startswith(PREFIX) and "{" in (found.value or ""):  # an object
-            wrong = wrong or values.setdefault(found.key, found.value) != found.value
+        wrong = found.error and PREFIX in found.original.string.partition("#")[0]
+        if found.key in values and found.key.startswith(PREFIX):
+            texts = {values[found.key].strip(), (found.value or "").strip()}
+            wrong = len(texts) > 1 and any(text.startswith("{") for text in texts)  # an object
+        values[found.key or ""] = found.value or ""
         if wrong:
             why = "cannot be read" if found.error else f"sets {found.key} again, in another way"
             message = f"`.env`: line {found.original.line} {why}"

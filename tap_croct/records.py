@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from singer_sdk.contrib.msgspec import encoder
@@ -170,10 +170,11 @@ class Flattener:
         """Names of the columns that the schema would have needed."""
 
         self._columns = stream_map.transformed_schema["properties"].keys()
-        self._options: Any = stream_map.flattening_options
+        self._options = options = cast("Any", stream_map.flattening_options)
         self._names: dict[Path, dict[str, str]] = {}
         self._left = _MOST_NAMES
-        self._owners = {self._name(path): path for path in _paths(stream_map.raw_schema)}
+        paths = _paths(stream_map.raw_schema, options.max_level)
+        self._owners = {self._name(path): path for path in paths}
 
     def __call__(self, record: dict[str, Any]) -> dict[str, Any]:
         """Flatten a record.
@@ -223,11 +224,13 @@ class Flattener:
         return column
 
 
-def _paths(schema: dict[str, Any], path: Path = ()) -> Iterator[Path]:
-    """Yield the path of each property that a schema declares."""
-    for name, prop in (schema.get("properties") or {}).items():
-        yield (*path, name)
-        yield from _paths(prop, (*path, name))
+def _paths(schema: dict[str, Any], max_level: int, path: Path = ()) -> Iterator[Path]:
+    """Yield the path of each property that a schema declares, and that becomes a column."""
+    for name, prop in schema["properties"].items():
+        if prop.get("properties") and len(path) < max_level:
+            yield from _paths(prop, max_level, (*path, name))
+        else:
+            yield (*path, name)
 
 
 def _another(path: Path, taken: Collection[str]) -> str:

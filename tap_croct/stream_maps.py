@@ -72,7 +72,12 @@ def differences(stream_maps: Mapping[str, Any], variable: str) -> Iterator[str]:
                 f"stream_maps: {printable(path, NAME_LIMIT)}: Meltano drops nulls inside of a "
                 f'stream\'s map, so this one would have no effect. Write "{NULL_STRING}" instead'
             )
-    others = [p for p in arrived.keys() ^ shown.keys() if shown.get(p, "") is not None]
+    others = [
+        p for p in arrived.keys() ^ shown.keys() if shown.get(p, "") is not None or "." not in p
+    ]
+    others += [
+        p for p in arrived if shown.get(p) == NULL_STRING and arrived[p] not in (*_NULLS, [])
+    ]
     if others:
         yield (
             f"stream_maps: {listed(others)}: TAP_CROCT_STREAM_MAPS in the environment says "

@@ -151,6 +151,20 @@ def test_a_column_belongs_to_what_declares_it(sandbox: Sandbox, tap: Tap, separa
     ]
 
 
+def test_a_column_is_not_taken_by_what_has_none(sandbox: Sandbox, tap: Tap, catalog: Json) -> None:
+    """What lies below the maximum depth has no column, whatever its name would be."""
+    text = {"type": ["string", "null"]}
+    plan = {"type": ["object", "null"], "properties": {"level": text}}
+    declared = entry_of(catalog, "users")["schema"]["properties"]
+    declared["customAttributes"]["properties"] = {"plan__level": text, "plan": plan}
+    values = {"plan": {"level": "deep"}, "plan__level": "gold"}
+    sandbox.world.items("users")[0]["customAttributes"] = values
+    config = sandbox.config(flattening_enabled=True, flattening_max_depth=1)
+    user = tap(config, catalog=catalog).records("users")[0]
+    assert user["customAttributes__plan__level"] == "gold"
+    assert json.loads(user["customAttributes__plan"]) == {"level": "deep"}
+
+
 def test_names_of_columns_that_clash(sandbox: Sandbox, tap: Tap, catalog: Json) -> None:
     """Cut to 25 characters, the names of two columns of events are the same."""
     select_only(catalog, "sessions", "users")

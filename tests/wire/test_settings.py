@@ -246,7 +246,11 @@ class TestEnvironment:
                 "stream_maps: `.env` and the environment (TAP_CROCT_…) set",
             ),
             ((MAPS, '{"users": "__NULL__"}'), ""),
-            ((f"{MAPS}\n{MAPS}\n'oops\n", None), ""),
+            (
+                (f"{MAPS}\nTAP_CROCT_STREAM_MAPS=\n", None),
+                "line 2 sets TAP_CROCT_STREAM_MAPS again",
+            ),
+            ((f"{MAPS}\n{MAPS}\n'oops # TAP_CROCT_X\n", None), ""),
             ((f"{MAPS}\nTAP_CROCT_PAGE_SIZE=5\nTAP_CROCT_PAGE_SIZE=7\n", None), ""),
             (("TAP_CROCT_PAGE_SIZE=0\n", None), "page_size"),
         ],

@@ -222,7 +222,9 @@ def test_nulls_that_meltano_has_dropped(
         ({}, {"users.email": "__NULL__"}, "users.email"),
         # nothing reads the variable
         ({"users": {"email": "'x'"}}, {"users": {"phone": "__NULL__"}}, "users.email, users.phone"),
-        ({"users": {"email": "'x'"}}, {"users": "__NULL__"}, "users.email"),
+        ({"users": {"email": "'x'"}}, {"users": "__NULL__"}, "users, users.email"),
+        ({"users": {"email": "'x'"}}, {"users": {"email": "__NULL__"}}, "users.email"),
+        ({"users": {"email": "'x'"}}, {"users": {"email": "'x'"}, "__else__": None}, "__else__"),
     ],
 )
 def test_maps_in_two_places(refused: Refused, arrived: Json, variable: Json, differs: str) -> None:
