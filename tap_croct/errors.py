@@ -198,7 +198,8 @@ def explain(error: Exception) -> list[str]:
         error: Whatever was raised.
 
     Returns:
-        A line for each mistake, safe to log.
+        A line for each mistake, safe to log: of an unexpected error its kind alone, unless it is
+        the system's.
     """
     if isinstance(error, ConfigValidationError):
         return list(error.errors)

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 from singer_sdk.contrib.msgspec import encoder
@@ -170,7 +170,8 @@ class Flattener:
         """Names of the columns that the schema would have needed."""
 
         self._columns = stream_map.transformed_schema["properties"].keys()
-        self._options = options = cast("Any", stream_map.flattening_options)
+        options: Any = stream_map.flattening_options
+        self._options = options
         self._names: dict[Path, dict[str, str]] = {}
         self._left = _MOST_NAMES
         paths = _paths(stream_map.raw_schema, options.max_level)

@@ -196,7 +196,7 @@ def _is_time(value: object) -> bool:
     return True
 
 
-def validate(config: dict[str, Any], schema: dict[str, Any]) -> list[str]:
+def validate(config: dict[str, Any]) -> list[str]:
     """Check a configuration, fill in the defaults, and write what is equivalent in one way.
 
     That is the URL's scheme in lower case, integers without a fraction (`24.0` is one to JSON
@@ -204,7 +204,6 @@ def validate(config: dict[str, Any], schema: dict[str, Any]) -> list[str]:
 
     Args:
         config: The configuration; it is changed.
-        schema: JSON schema of the settings, the SDK's own included.
 
     Returns:
         A line for each mistake, which names the setting and what it may be. Values are not
@@ -214,14 +213,14 @@ def validate(config: dict[str, Any], schema: dict[str, Any]) -> list[str]:
         return mistakes
     if isinstance(maps := config.get("stream_maps"), dict):
         config["stream_maps"] = stream_maps.normalized(maps)
-    validator = JSONSchemaValidator(schema, format_checker=_FORMATS)
+    validator = JSONSchemaValidator(SETTINGS, format_checker=_FORMATS)
     errors = sorted(validator.iter_errors(config), key=lambda error: [str(p) for p in error.path])
     mistakes = list(dict.fromkeys(_mistake(error) for error in errors))
     mistakes = mistakes or list(wrong_batches(config.get("batch_config")))
     if mistakes:
         return mistakes
     for name, value in config.items():
-        rules = schema["properties"].get(name, {})
+        rules = SETTINGS["properties"].get(name, {})
         if isinstance(value, float) and "integer" in rules.get("type", ()):
             config[name] = int(value)
     scheme, rest = config["api_url"].split(":", 1)

@@ -59,7 +59,10 @@ def differences(stream_maps: Mapping[str, Any], variable: str) -> Iterator[str]:
 
     Args:
         stream_maps: The setting as it arrived, not yet normalized.
-        variable: The environment variable `TAP_CROCT_STREAM_MAPS`.
+        variable: The environment variable `TAP_CROCT_STREAM_MAPS`; what is not JSON says nothing.
+
+    Yields:
+        A line for each null that was dropped, and one that lists all other differences.
     """
     try:
         shown = _paths(json.loads(variable))

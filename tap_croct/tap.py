@@ -212,20 +212,19 @@ def _checked(given: Mapping[str, Any], *, testing: bool) -> tuple[dict[str, Any]
 
     Not left to the SDK: its messages quote what is wrong, a key too.
     """
-    schema = settings.SETTINGS
     config = {name: value for name, value in given.items() if value is not None}
     if "batch_config" in config:
         config["batch_config"] = _without_nulls(config["batch_config"])
     key = str(config.get("api_key") or "").strip()
     logs.redact(key.strip("'\""))
     maps = config.get("stream_maps")
-    mistakes = settings.validate(config, schema)
+    mistakes = settings.validate(config)
     variable = os.environ.get(f"{inputs.PREFIX}STREAM_MAPS", "")
     if isinstance(maps, dict):
         mistakes += stream_maps.differences(maps, variable)
     elif maps is None and variable.strip():
         TapCroct.logger.warning("TAP_CROCT_STREAM_MAPS is set, but only `--config=ENV` reads it")
-    misspelt, unknown = logs.unknown(config, schema["properties"])
+    misspelt, unknown = logs.unknown(config, settings.SETTINGS["properties"])
     mistakes += misspelt
     for line in (*unknown, *(() if mistakes else settings.warnings(config))):
         TapCroct.logger.warning(line)
