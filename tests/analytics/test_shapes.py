@@ -62,6 +62,40 @@ def test_without_users(sandbox: Sandbox, duck: Warehouse) -> None:
     assert "the models that need users are empty" in said
 
 
+# dbt holds a schema for known from the first of its tables on that it has put into its cache.
+SLOW_CACHE = """
+import time
+from dbt.adapters.base.impl import BaseAdapter
+from dbt.adapters.cache import RelationsCache
+
+add, get = RelationsCache.add, BaseAdapter.get_relation
+
+def add_slowly(self, relation):
+    add(self, relation)
+    time.sleep(0.5)
+
+def get_in_turn(self, database, schema, identifier):
+    time.sleep({"sessions": 0.2, "users": 0.4}.get(identifier, 0))
+    return get(self, database, schema, identifier)
+
+RelationsCache.add, BaseAdapter.get_relation = add_slowly, get_in_turn
+"""
+
+
+@DUCKDB
+def test_a_table_that_dbt_has_not_heard_of_yet(
+    sandbox: Sandbox, duck: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While one of dbt's threads lists the tables, another one builds the view of the last."""
+    duck.pipe().run(sandbox.config())
+    (tmp_path / "sitecustomize.py").write_text(SLOW_CACHE)
+    variables = {**duck.variables(), "PYTHONPATH": str(tmp_path)}
+    monkeypatch.setattr(duck, "variables", lambda: variables)
+    duck.dbt("run", "--select", "staging")
+    for stream in STREAMS:
+        assert len(duck.rows(f"stg_croct__{stream}")) == len(duck.rows(stream, "croct")) > 0
+
+
 @pytest.mark.parametrize("place", BOTH, indirect=True)
 def test_a_single_column(sandbox: Sandbox, place: Warehouse, tmp_path: Path) -> None:
     """`data` holds the whole record, as z3-target-bigquery leaves it by default."""

@@ -1,20 +1,16 @@
 {#- Reading the tables of a target, whatever they look like: columns are found by asking the table. -#}
 
-{#- The columns of a stream's table by their names in lower case; none, if there is no table. -#}
+{#- The columns of a stream's table by their names in lower case; none, if there is no table. (Whether there
+    is one must not be asked of dbt's cache: while one thread fills it, others find half of the tables.) -#}
 {% macro source_columns(stream) %}
     {%- set found = {} -%}
     {#- For dbt to know what the model needs, also while it only parses. -#}
     {%- set table = source('croct', stream) -%}
     {%- if execute -%}
-        {%- set relation = load_relation(table) -%}
-        {%- if relation is none -%}
-            {{- croct.report_missing(stream, table) -}}
-        {%- else -%}
-            {%- for column in adapter.get_columns_in_relation(relation) -%}
-                {%- do found.update({column.name | lower: column}) -%}
-            {%- endfor -%}
-            {{- croct.refuse_flattened(relation, found) -}}
-        {%- endif -%}
+        {%- for column in adapter.get_columns_in_relation(table) -%}
+            {%- do found.update({column.name | lower: column}) -%}
+        {%- endfor -%}
+        {{- croct.refuse_flattened(table, found) if found else croct.report_missing(stream, table) -}}
     {%- endif -%}
     {{- return(found) -}}
 {% endmacro %}
@@ -23,7 +19,7 @@
 {% macro report_missing(stream, table) %}
     {%- set streams = ['events', 'sessions', 'users'] -%}
     {%- set loaded = [] -%}
-    {%- for other in streams if adapter.get_relation(table.database, table.schema, other) -%}
+    {%- for other in streams if adapter.get_columns_in_relation(table.incorporate(path={'identifier': other})) -%}
         {%- do loaded.append(other) -%}
     {%- endfor -%}
     {%- if not loaded -%}
