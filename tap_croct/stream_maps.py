@@ -52,7 +52,7 @@ def _normalized(definition: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def differences(stream_maps: Mapping[str, Any], variable: str) -> Iterator[str]:
-    """Yield a line for what the environment says of stream maps, and did not arrive as it says.
+    """Say where the environment says something of stream maps, and something else arrived.
 
     Meltano 4 drops nulls inside of a stream's map, but shows them to the tap in its environment,
     with dotted names: `{"users.email": null}`.
@@ -62,41 +62,30 @@ def differences(stream_maps: Mapping[str, Any], variable: str) -> Iterator[str]:
         variable: The environment variable `TAP_CROCT_STREAM_MAPS`; what is not JSON says nothing.
 
     Yields:
-        A line for each null that was dropped, and one that lists all other differences.
+        One line for all properties that are there on one side only, or removed on one side only.
     """
     try:
         shown = _paths(json.loads(variable))
     except (AttributeError, ValueError, RecursionError):
         return
     arrived = _paths(stream_maps)
-    for path, value in shown.items():
-        if value is None and "." in path and arrived.get(path, "") not in (*_NULLS, []):
-            yield (
-                f"stream_maps: {printable(path, NAME_LIMIT)}: Meltano drops nulls inside of a "
-                f'stream\'s map, so this one would have no effect. Write "{NULL_STRING}" instead'
-            )
-    others = [
-        p for p in arrived.keys() ^ shown.keys() if shown.get(p, "") is not None or "." not in p
-    ]
-    others += [
-        p for p in arrived if shown.get(p) == NULL_STRING and arrived[p] not in (*_NULLS, [])
-    ]
-    if others:
+    if differ := [p for p in arrived.keys() | shown.keys() if arrived.get(p) is not shown.get(p)]:
         yield (
-            f"stream_maps: {listed(others)}: TAP_CROCT_STREAM_MAPS in the environment says "
-            "something else. Meltano merges it with meltano.yml, and drops nulls; without Meltano, "
-            "only `--config=ENV` reads it. Write all maps into one place"
+            f"stream_maps: {listed(differ, len(differ))}: TAP_CROCT_STREAM_MAPS in the environment "
+            "says something else. Meltano drops nulls inside of a stream's map: write "
+            f'"{NULL_STRING}" instead. It also merges the variable with meltano.yml: write all '
+            "maps into one place. Without Meltano, only `--config=ENV` reads the variable"
         )
 
 
-def _paths(stream_maps: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what stream maps say, by dotted names."""
+def _paths(stream_maps: Mapping[str, Any]) -> dict[str, bool]:
+    """Return the dotted names of what stream maps say, and whether it is a null."""
     paths = {}
     for name, made in stream_maps.items():
-        if isinstance(made, dict):
-            paths.update({f"{name}.{key}": value for key, value in made.items()})
-        else:
-            paths[name] = made
+        parts = (
+            {f"{name}.{k}": v for k, v in made.items()} if isinstance(made, dict) else {name: made}
+        )
+        paths.update({path: value in (*_NULLS, []) for path, value in parts.items()})
     return paths
 
 

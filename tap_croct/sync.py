@@ -67,7 +67,6 @@ class CroctStream(ApiStream):
 
         self._left: dict[str, Any] | None = None
         self._latest: int | None = None
-        self._pages = 0
         self._warned: set[str] = set()
 
     # What differs between the streams

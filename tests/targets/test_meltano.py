@@ -132,7 +132,7 @@ def what_people_write(project: Project) -> None:
         ({"metadata": {"users.email": {"Selected": False}}}, (), 'did you mean "selected"'),
         ({"schema": {"users": {"email": email}}}, (), "is true in the metadata, false in its"),
         ({}, ("stream_maps.users.email", "null"), 'an expression (a string) or "__NULL__"'),
-        ({"config": {"stream_maps": maps}}, (), "stream_maps: users.email: Meltano drops nulls"),
+        ({"config": {"stream_maps": maps}}, (), "stream_maps: users.email: TAP_CROCT_STR"),
     ]
     for change, command, why in wrong:
         _, said = users(change, *command, fails=True)
