@@ -252,7 +252,7 @@ class ApiStream(RESTStream["str | None"]):
 
         Raises:
             RetriableError: If the body of a 200 is not JSON: cut short, or a gateway's page.
-            ApiError: If it is not a page. Success without items is an error.
+            ApiError: If it is JSON, but not a page.
             RecursionError: If it is nested too deeply.
         """
         try:
@@ -262,10 +262,7 @@ class ApiStream(RESTStream["str | None"]):
             reason = f"The response is not a page of records: {printable(error)}"
             raise errors.fatal_error(response, reason) from error
         except ValueError as error:
-            reason = errors.not_json(response, error)
-            if response.status_code != HTTPStatus.OK:
-                raise errors.fatal_error(response, reason) from error
-            message = f"{errors.problem(response)}. {reason or 'It has no body'}"
+            message = f"{errors.problem(response)}. {errors.not_json(response, error)}"
             raise RetriableError(message) from error
 
 

@@ -125,10 +125,10 @@ def check(response: requests.Response, longest_wait: float) -> None:
     Raises:
         RetriableError: For 408, 429 and all 5xx, for what has a `Retry-After`, and for every 4xx
             that is not a problem of the API: some gateway on the way gave it.
-        ApiError: For everything else but success.
+        ApiError: For everything else but 200.
     """
     status = response.status_code
-    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+    if status == HTTPStatus.OK:  # no other one brings a page: 202 is a suspended service
         return
     wait = retry_after(response.headers)  # what is to be asked again is not final
     from_api = not problem_details(response.content).keys().isdisjoint(("title", "type"))
@@ -148,7 +148,7 @@ def check(response: requests.Response, longest_wait: float) -> None:
 
 
 def not_json(response: requests.Response, error: ValueError) -> str:
-    """Say why the body of a response is not JSON; nothing if there is no body.
+    """Say why the body of a response is not JSON.
 
     Args:
         response: The response.
@@ -158,7 +158,9 @@ def not_json(response: requests.Response, error: ValueError) -> str:
     if encoding not in {"", "identity", "gzip", "deflate"}:
         return f"The body is encoded as {printable(encoding)}, which cannot be decoded"
     size = len(response.content)
-    return f"The body of {size:,} bytes is not valid JSON ({printable(error)})" if size else ""
+    if not size:
+        return "It has no body"
+    return f"The body of {size:,} bytes is not valid JSON ({printable(error)})"
 
 
 def problem(response: requests.Response) -> str:
@@ -283,7 +285,8 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def _root(error: BaseException) -> str:
     """Return the text of the exception at the bottom: the wrappers only repeat the URL."""
-    *_, error = _causes(error)
-    if isinstance(error, HTTPException):  # its text quotes what came, a record for example
-        return type(error).__name__
-    return printable(getattr(error, "strerror", None) or str(error) or type(error).__name__)
+    for cause in _causes(error):
+        if isinstance(cause, HTTPException):  # what came is in its text, or in that of its cause
+            return type(cause).__name__
+        root = cause
+    return printable(getattr(root, "strerror", None) or str(root) or type(root).__name__)

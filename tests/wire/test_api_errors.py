@@ -36,9 +36,10 @@ ERRORS: list[tuple[int, bytes, str]] = [
     (423, FAULT, "monthly quota"),
     (499, FAULT, "499"),
     (202, b"", "The service is suspended"),
-    (202, FAULT, "it has no `items`"),
+    (202, b'{"items":[],"nextCursor":null}', "The service is suspended"),
     (202, problem("service/suspended"), "The reason: unpaid"),
     (204, b"", "204"),
+    (206, b'{"items":[{"userId":"1"}],"nextCursor":null}', "206 Partial Content"),
     (304, b"", "304 Not Modified"),
     (200, b"{}", "it has no `items`"),
     *((200, body, "it is not an object") for body in (b"[]", b"null")),
@@ -59,7 +60,7 @@ def test_fatal_trouble_stops_the_run(
     output = tap(sandbox.config(), code=1)
     assert output.last_line.split(" | ", 3)[-1].strip().startswith(f"sessions: {status}")
     assert says in output.last_line
-    assert ("Please report" in output.last_line) is (status in {200, 204, 304, 409, 499})
+    assert ("Please report" in output.last_line) is (status in {200, 204, 206, 304, 409, 499})
     assert "; retry " not in output.stderr
     assert "\x1b" not in output.stderr
     assert len(sandbox.pages("sessions")) == 1

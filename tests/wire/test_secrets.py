@@ -180,6 +180,7 @@ def test_a_proxy_gets_what_leaves_this_machine(tap: Tap, sandbox: Sandbox) -> No
 RECORD = b'{"items":[{"userId":"1",\r\n"email":"jane.doe@mail.example"}]}\r\n'
 BROKEN = [
     (RECORD, "failed: BadStatusLine"),
+    (b"HTTP/1.1 jane.doe@mail.example\r\n\r\n", "failed: BadStatusLine"),
     (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n{\r\n" + RECORD + b"\r\n", "200 OK. It has no body"),
     (b'HTTP/1.1 200 OK\r\n\r\n{"items":[],"nextCursor":' + RECORD + b"}", "but an object"),
 ]
