@@ -34,7 +34,7 @@ _TYPES = ("array", "boolean", "integer", "number", "object", "string")
 _JSON = SimpleNamespace(dumps=simplejson.dumps, loads=json.loads)
 """The `json` of expressions: numbers keep their digits."""
 
-_WITHOUT_DATA = (AttributeError, MapExpressionError, TypeError)
+_WITHOUT_DATA = (MapExpressionError, TypeError)
 """Errors whose text names types or parts of the expression: that of others may quote data."""
 
 _WITH_DATA = "NumberTooHigh"

@@ -167,15 +167,16 @@ class Flattener:
             stream_map: The stream map with the flattened schema, and the options.
         """
         self.without_column: set[str] = set()
-        """Names of the columns that the schema would have needed."""
+        """Paths of what had no column, up to the first name that the schema lacks."""
 
         self._columns = stream_map.transformed_schema["properties"].keys()
         options: Any = stream_map.flattening_options
         self._options = options
         self._names: dict[Path, dict[str, str]] = {}
         self._left = _MOST_NAMES
-        paths = _paths(stream_map.raw_schema, options.max_level)
+        paths = [*_paths(stream_map.raw_schema, options.max_level)]
         self._owners = {self._name(path): path for path in paths}
+        self._declared = {path[:n] for path in paths for n in range(len(path))}
 
     def __call__(self, record: dict[str, Any]) -> dict[str, Any]:
         """Flatten a record.
@@ -187,15 +188,19 @@ class Flattener:
             A new record; objects and lists in it are JSON text.
         """
         flat: dict[str, Any] = {}
-        rest: dict[str, Any] = {}
+        rest: list[tuple[Path, str, Any]] = []
         self._flatten(record, (), flat, rest)
         if rest and ADDITIONAL in self._columns:
-            self.without_column.update(rest)
-            flat[ADDITIONAL] = _json_text(join_additional(record.get(ADDITIONAL), rest))
+            moved: dict[str, Any] = {}
+            for path, column, value in rest:
+                moved[_another(path, moved) if column in moved else column] = value
+                unknown = (n for n in range(len(path)) if path[:n] not in self._declared)
+                self.without_column.add(".".join(path[: next(unknown, len(path))]))
+            flat[ADDITIONAL] = _json_text(join_additional(record.get(ADDITIONAL), moved))
         return flat
 
     def _flatten(
-        self, value: dict[str, Any], path: Path, flat: dict[str, Any], rest: dict[str, Any]
+        self, value: Record, path: Path, flat: Record, rest: list[tuple[Path, str, Any]]
     ) -> None:
         columns, names = self._columns, self._names.get(path, {})
         for name, child in value.items():
@@ -205,7 +210,7 @@ class Flattener:
             elif isinstance(child, dict) and len(path) < self._options.max_level:
                 self._flatten(child, (*path, name), flat, rest)
             elif child is not None:
-                rest[_another((*path, name), rest) if column in rest else column] = child
+                rest.append(((*path, name), column, child))
 
     def _column(self, parents: Path, name: str) -> str:
         """Return the name of a property's column, as the SDK makes it, and remember it."""
