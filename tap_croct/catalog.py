@@ -21,14 +21,12 @@ Streams = Mapping[str, type[CroctStream]]
 
 _SELECTED = "selected"
 _BY_DEFAULT = "selected-by-default"
-_BOOLEANS = {"true": True, "false": False}
 _INCLUSION = "inclusion"
-_METADATA = "metadata"
 _INCLUSIONS = ("available", "automatic", "unsupported")
 _ABOUT = re.compile(
-    "select|(ex|in)clude|inclusion|ignore|omit|skip|disable|enabled|hidden"
-    "|^(is-|do-|not?-)*(active|block|delete|deny|drop|enable|export|extract|filter|hide|keep|mask"
-    "|redact|remove|replicate|show|suppress|sync|use|visible)(p?e?d)?$"
+    "select|(ex|in)clu[ds]|(black|white)-?list|ignore|omit|skip|disable|enabled|hidden"
+    "|^(is-|do-|not?-)*(active|allow|block|delete|deny|discard|drop|enable|export|extract|filter"
+    "|hide|keep|load|mask|redact|reject|remove|replicate|show|suppress|sync|use|visible)(p?e?d)?$"
 )
 """Finds what says something of selection in a key."""
 
@@ -74,7 +72,7 @@ def checked(catalog: dict[str, Any] | Catalog, streams: Streams, logger: logging
             f"{printable(key, NAME_LIMIT)} beside `streams` has no effect: write what is selected "
             "into the metadata of a stream"
             for key, value in given.items()
-            if key != "streams" and (key == _METADATA or _meant(key) or _says_selected(value))
+            if key != "streams" and (key == "metadata" or _meant(key) or _says_selected(value))
         ]
         for entry in entries:
             if stream := streams.get(entry["tap_stream_id"]):
@@ -113,7 +111,7 @@ class _Entry:
         for item in entry.get("metadata") or ():
             self._take(item)
         everything = not self._metadata  # the SDK would take all that is not named for deselected
-        self._merge("its entry", (), entry, walked=("schema", _METADATA))
+        self._merge("its entry", (), entry, walked=("schema", "metadata"))
         for path, part in _parts(schema):
             self._merge("its schema", path, part, walked=_IN_SCHEMAS)
         if everything:
@@ -130,7 +128,7 @@ class _Entry:
             self._mistake(path, "stands in the metadata twice")
         self._metadata[path] = metadata
         self._merge("its metadata", path, metadata, _BY_DEFAULT)
-        self._merge("its item, beside `metadata`", path, item, walked=[_METADATA])
+        self._merge("its item, beside `metadata`", path, item, walked=["metadata"])
 
     def _merge(
         self,
@@ -149,7 +147,7 @@ class _Entry:
         for key in (_SELECTED, *more):
             value = given.pop(key, None)
             if isinstance(value, str):
-                value = _BOOLEANS.get(value.strip().lower(), value)
+                value = {"true": True, "false": False}.get(value.strip().lower(), value)
             if key == _SELECTED and inclusion == "unsupported":
                 value = False
             if value is None:
@@ -172,8 +170,8 @@ class _Entry:
             if meant := _meant(key):
                 text = f'{name} in {place} is not a key there; did you mean "{meant}"'
                 self._mistake(path, f"{text} in the metadata?")
-            elif key != _METADATA and guess(key, [_METADATA], MISSPELT):
-                self._mistake(path, f'{name} in {place} must be called "{_METADATA}"')
+            elif key != "metadata" and guess(key, ["metadata"], MISSPELT):
+                self._mistake(path, f'{name} in {place} must be called "metadata"')
             elif type(others[key]) is bool and not path and walked is not _IN_SCHEMAS:
                 if _path([key]) in self._types:  # somebody means a property
                     text = f"write `{_SELECTED}` into its own metadata, and not its name in {place}"
@@ -207,6 +205,8 @@ class _Entry:
             place = f"{ADDITIONAL}.{name}, which is {_shown(_path([ADDITIONAL, name]))}"
             text = f"there is no property {name}{guess(name, declared) or '.'}"
             text = f"{text} What the schema lacks lands in {place}"
+        elif "*" in name:
+            text = f"there are no wildcards: {name} selects nothing"
         elif rest and (meant := guess(name, declared, _SHORT.get(len(name), MISSPELT))):
             text = f"there is no property {name}{meant}"
         if text:
