@@ -1,5 +1,6 @@
 """What a run is given: files, the environment and the state of an earlier run."""
 
+import contextlib
 import importlib.util
 import io
 import json
@@ -23,6 +24,9 @@ from tap_croct.logs import NAME_LIMIT, no_constant, printable, redact
 
 PREFIX = "TAP_CROCT_"
 """Start of the names of the environment variables that hold settings."""
+
+MELTANO_MAPS = "MELTANO_EXTRACT_STREAM_MAPS"
+"""Where Meltano shows what `meltano.yml` and its own sources say of stream maps, with nulls."""
 
 _LEVELS = ("TAP_CROCT_LOGLEVEL", "LOGLEVEL")  # of the log; the first one counts
 _BOOLEANS = dict.fromkeys(("true", "1", "yes", "on"), True)
@@ -149,7 +153,10 @@ def variables() -> dict[str, dict[str, str]]:
         raise InputError(message) from None
     values: dict[str, str] = {}
     for found in parse_stream(io.StringIO(text)):  # python-dotenv itself only logs what is wrong
-        wrong = found.error and PREFIX in found.original.string.partition("#")[0]
+        line = found.original.string.partition("#")[0].lstrip()
+        wrong = found.error and (
+            PREFIX in line or line.startswith("{")
+        )  # JSON on a line of its own
         if found.key in values and found.key.startswith(PREFIX):
             texts = {values[found.key].strip(), (found.value or "").strip()}
             wrong = len(texts) > 1 and any(text.startswith("{") for text in texts)  # an object
@@ -163,9 +170,25 @@ def variables() -> dict[str, dict[str, str]]:
         f"the environment ({PREFIX}…)": os.environ,
     }
     return {
-        source: {n: v.strip() for n, v in both.items() if n.startswith(PREFIX) and v and v.strip()}
+        source: {
+            name: value.strip()
+            for name, value in both.items()
+            if name.upper().startswith(PREFIX) and value and value.strip()
+        }
         for source, both in sources.items()
     }
+
+
+def shown_maps() -> str:
+    """Return what the environment or `.env` says of stream maps, whether it is read or not.
+
+    Meltano names the setting once after the plugin, which people name as they like, and once not.
+    """
+    found: dict[str, str] = {}
+    with contextlib.suppress(InputError):  # of a file that may not be asked for
+        for source in variables().values():
+            found |= source
+    return os.environ.get(MELTANO_MAPS) or found.get(f"{PREFIX}STREAM_MAPS", "")
 
 
 def settings_in(
@@ -190,7 +213,7 @@ def settings_in(
             if "object" in schema["properties"][name].get("type", ()):
                 others.append(f"{variable}_")  # and beside an object, one for each of its parts
     unknown = variables.keys() - named.keys() - {f"{PREFIX}LOGLEVEL"}
-    return found, [name for name in unknown if not name.startswith(tuple(others))]
+    return found, [name for name in unknown if not name.upper().startswith(tuple(others))]
 
 
 def _read(text: str, prop: dict[str, Any]) -> object:

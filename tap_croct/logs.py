@@ -147,8 +147,8 @@ def guess(name: str, known: Iterable[str], similarity: float = _SIMILAR, prefix:
     Returns:
         The end of a sentence, with up to three names; empty if none is similar.
     """
-    lower = {word.removeprefix(prefix).lower(): word for word in known}
-    word = name.removeprefix(prefix).lower()[:NAME_LIMIT]
+    lower = {word.lower().removeprefix(prefix.lower()): word for word in known}
+    word = name.lower().removeprefix(prefix.lower())[:NAME_LIMIT]
     names = [f'"{lower[w]}"' for w in difflib.get_close_matches(word, lower, cutoff=similarity)]
     if not names:
         return ""

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from singer_sdk.exceptions import StreamMapConfigError
 from singer_sdk.mapper import NULL_STRING, PluginMapper, RemoveRecordTransform
 from singer_sdk.singerlib import Catalog
 
@@ -20,7 +21,7 @@ from tap_croct.logs import MISSPELT, NAME_LIMIT, guess, listed, printable
 
 _OPTIONS = ("__alias__", "__else__", "__filter__", "__key_properties__", "__source__")
 _NULLS = (None, NULL_STRING)
-_NESTED = re.compile(r"\.|__")  # between the names of a nested property, or of its column
+_NESTED = re.compile(r"\.|/|__")  # between the names of a nested property, or of its column
 _STREAM_NAME = re.compile(r"[\w.-]+( [\w.-]+)*")
 
 
@@ -59,17 +60,17 @@ def differences(stream_maps: Mapping[str, Any], variable: str) -> Iterator[str]:
 
     Args:
         stream_maps: The setting as it arrived, not yet normalized.
-        variable: The environment variable `TAP_CROCT_STREAM_MAPS`; what is not JSON says nothing.
+        variable: The variable about stream maps; what is not JSON says nothing.
 
     Yields:
-        One line for all properties that are there on one side only, or removed on one side only.
+        One line for all properties of which they say different things.
     """
     try:
         shown = _paths(json.loads(variable))
     except (AttributeError, ValueError, RecursionError):
         return
     arrived = _paths(stream_maps)
-    if differ := [p for p in arrived.keys() | shown.keys() if arrived.get(p) is not shown.get(p)]:
+    if differ := [p for p in {**arrived, **shown} if arrived.get(p) != shown.get(p)]:
         yield (
             f"stream_maps: {listed(differ, len(differ))}: TAP_CROCT_STREAM_MAPS in the environment "
             "says something else. Meltano drops nulls inside of a stream's map: write "
@@ -78,15 +79,15 @@ def differences(stream_maps: Mapping[str, Any], variable: str) -> Iterator[str]:
         )
 
 
-def _paths(stream_maps: Mapping[str, Any]) -> dict[str, bool]:
-    """Return the dotted names of what stream maps say, and whether it is a null."""
+def _paths(stream_maps: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what stream maps say, by dotted names; nulls in one form."""
     paths = {}
     for name, made in stream_maps.items():
-        parts = (
-            {f"{name}.{k}": v for k, v in made.items()} if isinstance(made, dict) else {name: made}
-        )
-        paths.update({path: value in (*_NULLS, []) for path, value in parts.items()})
-    return paths
+        if isinstance(made, dict):
+            paths.update({f"{name}.{key}": value for key, value in made.items()})
+        else:
+            paths[name] = made
+    return {p: NULL_STRING if value in (*_NULLS, []) else value for p, value in paths.items()}
 
 
 @dataclass
@@ -122,6 +123,12 @@ class StreamMaps:
         except ValueError as error:
             hint = "If `flattening_max_key_length` cuts the names of two columns to one, raise it"
             message = f"{printable(error)}. {hint}"
+            raise InputError(message) from None
+        except StreamMapConfigError as error:
+            hint = (
+                "`__key_properties__` names the keys, if not all of them are exported as they are"
+            )
+            message = f"stream_maps: {printable(error)} {hint}"
             raise InputError(message) from None
         sources, mistakes = defaultdict(list), []
         for stream, maps in mapper.stream_maps.items():
@@ -203,7 +210,9 @@ class StreamMaps:
         if name in _OPTIONS:
             if name == "__filter__":
                 yield from self._wrong_expression(here, value)
-        elif name.startswith("__") and (name.endswith("__") or guess(name, _OPTIONS, MISSPELT)):
+        elif re.fullmatch("__.*__", name) or (
+            len(name) > len(name.strip("_")) + 1 and guess(name, _OPTIONS, MISSPELT)
+        ):
             yield f"{here}: unknown option{guess(name, _OPTIONS, MISSPELT)}"
         elif value in _NULLS:
             if name not in known:
@@ -212,7 +221,7 @@ class StreamMaps:
         else:
             if name not in known and (similar := guess(name, known, MISSPELT)):
                 self.logger.warning("%s: this adds a column%s", here, similar)
-            elif _NESTED.split(name)[0] in known - {name}:
+            elif known.intersection(_NESTED.split(name)) - {name}:
                 self.logger.warning(
                     "%s: this adds a column, and leaves the nested property as it is. To leave "
                     "that out, deselect it in the catalog",

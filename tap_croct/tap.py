@@ -215,14 +215,16 @@ def _checked(given: Mapping[str, Any], *, testing: bool) -> tuple[dict[str, Any]
     config = {name: value for name, value in given.items() if value is not None}
     if "batch_config" in config:
         config["batch_config"] = _without_nulls(config["batch_config"])
-    key = str(config.get("api_key") or "").strip()
-    logs.redact(key.strip("'\""))
+    logs.redact(str(config.get("api_key") or "").strip().strip("'\""))
     maps = config.get("stream_maps")
     mistakes = settings.validate(config)
-    variable = os.environ.get(f"{inputs.PREFIX}STREAM_MAPS", "")
+    shown = inputs.shown_maps()
     if isinstance(maps, dict):
-        mistakes += stream_maps.differences(maps, variable)
-    elif maps is None and variable.strip():
+        mistakes += stream_maps.differences(maps, shown)
+        if "MELTANO_EXTRACTOR_NAME" in os.environ and inputs.MELTANO_MAPS not in os.environ:
+            text = "meltano.yml does not declare it with `kind: object`: nulls in it are dropped"
+            TapCroct.logger.warning("stream_maps: %s", text)
+    elif maps is None and shown not in ("", "null"):
         TapCroct.logger.warning("TAP_CROCT_STREAM_MAPS is set, but only `--config=ENV` reads it")
     misspelt, unknown = logs.unknown(config, settings.SETTINGS["properties"])
     mistakes += misspelt
