@@ -119,13 +119,8 @@ def main() -> None:
         table(" union all ".join(counted))
         table("select eventtype, count(*) as rows from croct.events group by 1 order by 2 desc, 1")
 
-        say(
-            f"New data: {MORE_VISITS} visits; apart from them 5 late events, 4 orders, 3 changed users"
-        )
-        sandbox.world.visits(MORE_VISITS)
-        sandbox.world.late_events(5)
-        sandbox.world.late_orders(4)
-        sandbox.world.change_users(3)
+        say(f"New data: {MORE_VISITS} visits; besides, late events and orders, and changed users")
+        sandbox.world.go_on(MORE_VISITS)
         sandbox.requests.clear()
 
         say("Second run: only what is new, and then the models")
@@ -145,7 +140,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit(130)
+    main()

@@ -140,26 +140,11 @@ class _Handler(Handler):
             self.send(404, {"type": f"{TYPES_URL}/not-found", "title": "Not found"})
 
     def do_POST(self) -> None:
-        """Let something happen in the shop; not part of the API."""
-        url = urlsplit(self.path)
-        count = parse_qs(url.query).get("count", ["1"])[0]
-        change = {
-            "/sandbox/visits": self.sandbox.world.visits,
-            "/sandbox/late-events": self.sandbox.world.late_events,
-            "/sandbox/late-orders": self.sandbox.world.late_orders,
-            "/sandbox/changed-users": self.sandbox.world.change_users,
-        }.get(url.path)
-        if change is None:
-            self.send(404, {"title": "Not found"})
-        elif not count.isdecimal():
-            self.send(400, {"title": "Invalid input", "detail": "count must be an integer."})
-        else:
-            logs = self.sandbox.world.logs
-            with self.sandbox.lock:
-                before = {stream: len(log.entries) for stream, log in logs.items()}
-                change(int(count))
-                new = {stream: len(log.entries) - before[stream] for stream, log in logs.items()}
-            self.send(200, new)
+        """Let time pass in the shop; not part of the API."""
+        world = self.sandbox.world
+        with self.sandbox.lock:
+            world.go_on(int(parse_qs(urlsplit(self.path).query)["count"][0]))
+            self.send(200, {stream: len(log.items) for stream, log in world.logs.items()})
 
     def _export(self, request: Request) -> None:
         sandbox = self.sandbox

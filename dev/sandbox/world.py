@@ -1,6 +1,7 @@
 """The data of the sandbox: people who visit a shop, browse, fill carts, order, and return."""
 
 import copy
+import math
 import random
 import uuid
 from collections import defaultdict
@@ -88,6 +89,14 @@ class World:
             self._sessions.append(visit.session)
         for stream, items in (*batch.items(), ("users", list(users.values()))):
             self.logs[stream].extend(items)
+
+    def go_on(self, visits: int) -> None:
+        """Let time pass: people visit, and a tenth as many events, orders and changes are late."""
+        self.visits(visits)
+        late = math.ceil(visits / 10)
+        self.late_events(late)
+        self.late_orders(late)
+        self.change_users(late)
 
     def late_events(self, count: int) -> None:
         """Let events arrive that happened hours ago; their sessions close later for it."""
