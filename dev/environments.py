@@ -8,8 +8,6 @@ import shutil
 import subprocess
 import sys
 import venv
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -35,7 +33,9 @@ def environment(name: str) -> Path:
     requirements = REQUIREMENTS / f"{name}.txt"
     wanted = requirements.read_text() + sys.version
     made = folder / "made-of.txt"
-    with _lock(name):
+    TOOLS.mkdir(exist_ok=True)
+    with (TOOLS / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run in several processes
         if not made.exists() or made.read_text() != wanted:
             print(f"Installing {name} …", file=sys.stderr, flush=True)
             shutil.rmtree(folder, ignore_errors=True)
@@ -44,15 +44,6 @@ def environment(name: str) -> Path:
             subprocess.run([*pip, "-r", str(requirements)], check=True)
             made.write_text(wanted)
     return folder / "bin"
-
-
-@contextmanager
-def _lock(name: str) -> Iterator[None]:
-    """Let one process at a time make an environment: tests run in several."""
-    TOOLS.mkdir(exist_ok=True)
-    with (TOOLS / f"{name}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What the tap's records should be, written without the tap."""
 
 import json
+import pickle
 from collections import Counter
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -21,16 +22,9 @@ def moment(ms: int) -> str:
     return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def copied(value: Any) -> Any:
-    """Return a copy of what JSON can be, in a third of the time that `deepcopy` takes."""
-    if isinstance(value, dict):
-        return {name: copied(child) for name, child in value.items()}
-    return list(map(copied, value)) if isinstance(value, list) else value
-
-
 def expected(stream: str, item: Record) -> Record:
     """Return the record that an item of the API should become."""
-    record: Record = copied(item)
+    record: Record = pickle.loads(pickle.dumps(item))  # noqa: S301 - faster than deepcopy
     if stream == "events":
         record["timestamp"] = moment(item["timestamp"])
         record["eventType"] = item["payload"]["@type"]

@@ -103,18 +103,16 @@ def run_tap(
     Raises:
         subprocess.TimeoutExpired: If it has not ended by then.
     """
-    said = arguments(folder, config, *args, state=state, catalog=catalog)
-    with _start(folder, said, environment) as process:
-        try:
-            out, err = process.communicate(timeout=timeout)
-        except BaseException:
-            process.kill()
-            raise
-    return Output(process.returncode, out.decode(), err.decode())
+    done = subprocess.run(
+        [*TAP, *arguments(folder, config, *args, state=state, catalog=catalog)],
+        cwd=folder, env=clean_environment(PYTHONPATH=str(ROOT), **environment),
+        capture_output=True, check=False, timeout=timeout,
+    )  # fmt: skip
+    return Output(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 def launch(
-    folder: Path, config: object, *, state: object = None, **streams: int
+    folder: Path, config: object, *, state: object = None, stderr: int = PIPE, pipesize: int = -1
 ) -> subprocess.Popen[bytes]:
     """Start the tap as a process; return it with pipes for its output.
 
@@ -122,14 +120,11 @@ def launch(
         folder: Working directory, and where the files are written.
         config: See `arguments`.
         state: See `arguments`.
-        streams: Options of `Popen`, such as `stderr` and `pipesize`.
+        stderr: See `Popen`.
+        pipesize: See `Popen`.
     """
-    return _start(folder, arguments(folder, config, state=state), {}, bufsize=0, **streams)
-
-
-def _start(
-    folder: Path, args: list[str], environment: dict[str, str], **streams: Any
-) -> subprocess.Popen[bytes]:
-    variables = clean_environment(PYTHONPATH=str(ROOT), **environment)
-    streams = {"stdout": PIPE, "stderr": PIPE, **streams}
-    return subprocess.Popen([*TAP, *args], cwd=folder, env=variables, **streams)
+    return subprocess.Popen(
+        [*TAP, *arguments(folder, config, state=state)],
+        cwd=folder, env=clean_environment(PYTHONPATH=str(ROOT)),
+        bufsize=0, stdout=PIPE, stderr=stderr, pipesize=pipesize,
+    )  # fmt: skip
