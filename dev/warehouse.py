@@ -6,9 +6,8 @@ from typing import Any
 
 import duckdb
 
-from dev.expected import KEYS, ORDERS, Record, expected_records, moment
+from dev.expected import KEYS, Record
 from dev.postgres import Postgres
-from dev.sandbox import World
 from tap_croct.tap import STREAMS
 
 SCHEMAS: dict[str, Any] = {name: stream.schema for name, stream in STREAMS.items()}
@@ -40,24 +39,9 @@ def differences(
     return row_differences(stream, rows, wanted)
 
 
-def postgres_differences(
-    database: Postgres, world: World, stream: str, *, before: int | None = None
-) -> list[str]:
-    """Compare a table that target-postgres made with the source.
-
-    Args:
-        database: The warehouse.
-        world: The source.
-        stream: Name of the stream, and of the table.
-        before: Compare with what has an earlier time; milliseconds since the epoch.
-
-    Returns:
-        A line for each difference; the first twenty of them.
-    """
-    wanted = expected_records(world, stream)
-    if before is not None:
-        wanted = [record for record in wanted if record[ORDERS[stream]] < moment(before)]
-    return row_differences(stream, database.query(f"select * from croct.{stream}"), wanted)
+def postgres_differences(database: Postgres, stream: str, records: list[Record]) -> list[str]:
+    """Compare a table that target-postgres made with the records that should be in it."""
+    return row_differences(stream, database.query(f"select * from croct.{stream}"), records)
 
 
 def row_differences(stream: str, rows: list[Record], wanted: list[Record]) -> list[str]:
