@@ -14,6 +14,13 @@ from singer_sdk.helpers.types import Context
 
 from tap_croct import schemas
 
+STREAMS = {
+    # path, schema, key, times: first the one that the API sorts by
+    "events": ("/events", schemas.EVENT, "id", ("timestamp",)),
+    "sessions": ("/session", schemas.SESSION, "sessionId", ("closeTime",)),
+    "users": ("/user", schemas.USER, "userId", ("lastModifiedTime", "birthDate")),
+}
+
 
 def format_times(row: dict[str, Any], names: Iterable[str]) -> None:
     """Format some times of a record, as one would."""
@@ -28,7 +35,13 @@ class TemplateStream(RESTStream[Any]):
 
     records_jsonpath = "$.items[*]"
     next_page_token_jsonpath = "$.nextCursor"
-    times: tuple[str, ...]
+
+    def __init__(self, tap: Tap, name: str) -> None:
+        """Take over what `STREAMS` says of a stream."""
+        path, schema, key, self.times = STREAMS[name]
+        super().__init__(tap, name, schema, path)
+        self.primary_keys = (key,)
+        self.replication_key = self.times[0]
 
     @property
     def url_base(self) -> str:
@@ -52,39 +65,6 @@ class TemplateStream(RESTStream[Any]):
         return row
 
 
-class EventsStream(TemplateStream):
-    """Events, as one would do it."""
-
-    name = "events"
-    path = "/events"
-    primary_keys = ("id",)
-    replication_key = "timestamp"
-    schema = schemas.EVENT
-    times = ("timestamp",)
-
-
-class SessionsStream(TemplateStream):
-    """Sessions, as one would do it."""
-
-    name = "sessions"
-    path = "/session"
-    primary_keys = ("sessionId",)
-    replication_key = "closeTime"
-    schema = schemas.SESSION
-    times = ("closeTime",)
-
-
-class UsersStream(TemplateStream):
-    """Users, as one would do it."""
-
-    name = "users"
-    path = "/user"
-    primary_keys = ("userId",)
-    replication_key = "lastModifiedTime"
-    schema = schemas.USER
-    times = ("lastModifiedTime", "birthDate")
-
-
 class TemplateTap(Tap):
     """The template's tap."""
 
@@ -95,7 +75,7 @@ class TemplateTap(Tap):
     ).to_dict()
 
     def discover_streams(self) -> list[RESTStream[Any]]:
-        return [stream(self) for stream in (EventsStream, SessionsStream, UsersStream)]
+        return [TemplateStream(self, name) for name in STREAMS]
 
 
 if __name__ == "__main__":
