@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from dev.environments import ROOT
+from dev.markdown import table
 from dev.warehouse import SCHEMAS
 from tap_croct import schemas
 
@@ -47,13 +48,13 @@ def page() -> str:
     ]
     parts = [
         text[: text.index(MARKER)] + MARKER,
-        "## events\n\n" + _table(HEAD, events),
-        _EVENT_TYPES.format(count=len(types), table=_table(TYPES_HEAD, types)),
-        _PAYLOAD.format(table=_table((*HEAD, "event types"), payload)),
+        "## events\n\n" + table(HEAD, events),
+        _EVENT_TYPES.format(count=len(types), table=table(TYPES_HEAD, types)),
+        _PAYLOAD.format(table=table((*HEAD, "event types"), payload)),
     ]
     for name, schema in SCHEMAS.items():
         if name != "events":
-            parts.append(f"## {name}\n\n" + _table(HEAD, _rows(schema)))
+            parts.append(f"## {name}\n\n" + table(HEAD, _rows(schema)))
     return "\n".join(parts)
 
 
@@ -90,11 +91,6 @@ def type_name(schema: dict[str, Any]) -> str:
     if kind == "object" and "properties" not in schema:
         return f"map of {type_name(values)}s" if isinstance(values, dict) else "map"
     return "timestamp" if schema.get("format") == "date-time" else kind
-
-
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _rows(schema: dict[str, Any]) -> list[tuple[str, ...]]:

@@ -2,6 +2,8 @@
 
 Each figure is printed beside its limit, with `ok` or `MISSED`; the exit code is 1 if one is missed. The
 limits are meant for the default number of records: with fewer, starting up weighs more.
+
+Nothing here imports the tap: a process counts the memory of the one that started it.
 """
 
 import argparse
@@ -21,6 +23,7 @@ from typing import Any
 
 from dev.bench.pages import PAGE, served
 from dev.environments import ROOT, environment
+from dev.markdown import table
 from dev.running import TAP, clean_environment, write
 
 FOLDER = Path(tempfile.gettempdir()) / f"tap-croct-bench-{os.getpid()}"
@@ -242,16 +245,6 @@ def read_slowly(command: list[str], pause: float) -> float:
 
 
 OTHERS = {"baseline": baseline, "discovery": discovery, "memory": memory, "overlap": overlap}
-
-
-def table(columns: tuple[str, ...], rows: list[list[str]]) -> str:
-    """Return a table in Markdown.
-
-    Not that of `dev.dictionary`, which imports the tap: a process counts the memory of the one that
-    started it.
-    """
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def conditions(options: argparse.Namespace, sizes: dict[str, int]) -> str:
