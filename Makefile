@@ -55,6 +55,7 @@ scale: $(VENV)/ready  ## Measure how a first export gets faster with intervals i
 
 reliability: $(VENV)/ready  ## Count what faults, kills and odd inputs lose
 	$(BIN)/python -m dev.reliability $(ARGS)
+	$(PYTEST) --hypothesis-profile=many tests/unit/test_histories.py tests/wire
 
 bench-analytics: $(VENV)/ready  ## Measure the dbt models on a million events
 	$(BIN)/python -m dev.analytics
