@@ -28,13 +28,12 @@ def differences(
     Returns:
         A line for each difference; the first twenty of them.
     """
-    found = connection.execute(f"select * from croct.{stream}")
+    found = connection.execute(f"select to_json(found) from croct.{stream} as found").fetchall()
     names = {name.lower(): name for name in SCHEMAS[stream]["properties"]}
-    columns = [(names.get(name, name), str(kind)) for name, kind, *_ in found.description or ()]
-    rows = []
-    for row in found.fetchall():
-        cells = zip(columns, row, strict=True)
-        rows.append({n: json.loads(v) if k == "JSON" and v else v for (n, k), v in cells})
+    rows = [
+        {names.get(name, name): value for name, value in json.loads(row).items()}
+        for (row,) in found
+    ]
     wanted = [{k: None if v == "" else v for k, v in record.items()} for record in records]
     return row_differences(stream, rows, wanted)
 
@@ -45,7 +44,7 @@ def postgres_differences(database: Postgres, stream: str, records: list[Record])
 
 
 def row_differences(stream: str, rows: list[Record], wanted: list[Record]) -> list[str]:
-    """Compare rows, whose times have no zone and whose JSON is read, with records.
+    """Compare rows, whose times are texts without a zone and whose JSON is read, with records.
 
     Args:
         stream: Name of the stream.
@@ -71,13 +70,7 @@ def row_differences(stream: str, rows: list[Record], wanted: list[Record]) -> li
         for name, schema in properties.items():
             stored, value = row.get(name), record.get(name)
             if schema.get("format") == "date-time" and stored is not None:
-                stored = _with_zone(stored)
+                stored = datetime.fromisoformat(stored).isoformat(timespec="milliseconds") + "Z"
             if stored != value:
                 lines.append(f"{stream} {record[key]} {name}: {stored!r}, {value!r} in the source")
     return lines[:20]
-
-
-def _with_zone(stored: datetime | str) -> str:
-    """Give a time, which is stored without its zone, the form that records have."""
-    time = datetime.fromisoformat(stored) if isinstance(stored, str) else stored
-    return time.isoformat(timespec="milliseconds") + "Z"
