@@ -23,10 +23,8 @@ ENV_FILE = ROOT / "orchestrate" / "airflow.env"
 DAGS = {"croct", "croct_history"}
 SETTINGS = {
     "AIRFLOW__API__HOST": "127.0.0.1",
-    "AIRFLOW__API__WORKERS": "1",
     "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
     "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
-    "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
     "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600",  # the files don't change
     "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
 }
@@ -143,23 +141,19 @@ class Airflow:
             start_new_session=True, **streams,
         )  # fmt: skip
 
-    def runs(self, dag: str) -> dict[str, str]:
-        """Return the states of a DAG's runs, by the start of their intervals."""
-        rows = self.database.query(
-            "select coalesce(data_interval_start, run_after) as start, state "
-            f"from dag_run where dag_id = '{dag}'",
-            "airflow",
-        )
-        return {row["start"]: row["state"] for row in rows}
+    def runs(self, dag: str, column: str = "dag_run.state") -> dict[str, Any]:
+        """Return the states of a DAG's runs, by the start of their intervals.
 
-    def tries(self, dag: str) -> dict[str, int]:
-        """Return how often each run's task was tried, by the start of its interval."""
+        Args:
+            dag: Name of the DAG.
+            column: What to return instead, such as `try_number` of a run's only task.
+        """
         rows = self.database.query(
-            "select data_interval_start as start, try_number from task_instance "
-            f"join dag_run using (dag_id, run_id) where dag_id = '{dag}'",
+            f"select coalesce(data_interval_start, run_after) as start, {column} as value "
+            f"from dag_run left join task_instance using (dag_id, run_id) where dag_id = '{dag}'",
             "airflow",
         )
-        return {row["start"]: row["try_number"] for row in rows}
+        return {row["start"]: row["value"] for row in rows}
 
     def wait(self, what: str, true: Callable[[], Any], seconds: float = 180) -> None:
         """Wait until something is true.

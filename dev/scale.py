@@ -107,7 +107,7 @@ class Scale:
 
     def kill_a_worker(self) -> str:
         """Kill a worker and all that it runs while it loads; return what came of it."""
-        before = sum(self.airflow.tries(DAG).values())
+        before = sum(self.airflow.runs(DAG, "try_number").values())
         pages = len(self.sandbox.requests)
         self.start(4)
         requests = self.sandbox.requests
@@ -116,7 +116,7 @@ class Scale:
         kill(family)
         self.airflow.start_worker("worker-3")
         self.finish()
-        tries = sum(self.airflow.tries(DAG).values()) - before - INTERVALS
+        tries = sum(self.airflow.runs(DAG, "try_number").values()) - before - INTERVALS
         return f"{len(family)} processes killed, {tries} tasks run again, 0 rows lost or doubled"
 
 

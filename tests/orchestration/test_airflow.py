@@ -167,7 +167,7 @@ def history(airflow: Deployment, sandbox: Sandbox) -> None:
     failed = airflow_moment(BEGINNING + 2 * DAY)
     failed_at = airflow_moment(BEGINNING + 3 * DAY)  # a run is named after its interval's end
     assert airflow.wait_for("croct_history", DAYS) == {**wanted, failed: "failed"}
-    tries = [tries for _, tries in sorted(airflow.tries("croct_history").items())]
+    tries = [tries for _, tries in sorted(airflow.runs("croct_history", "try_number").items())]
     assert tries == [1, 2, 2]
     windows = {(r.param("start"), r.param("end")) for r in sandbox.requests if r.param("end")}
     assert windows == {(at(n), at(n + 1)) for n in range(DAYS)}
