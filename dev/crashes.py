@@ -10,7 +10,6 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -39,25 +38,10 @@ PATHS: dict[str, dict[str, Any]] = {
 """Ways of a record through the tap, and the settings for them."""
 
 
-@dataclass(frozen=True)
-class Case:
-    """A kind of export."""
+Case = tuple[str, str, str]
+"""A kind of export: how the API ends it, what becomes of its records, and the API's time unit."""
 
-    end: str
-    """How the API ends it, one of `ENDS`."""
-
-    path: str
-    """What becomes of its records, one of `PATHS`."""
-
-    unit: str
-    """The API's time unit, one of `UNITS`."""
-
-    def __str__(self) -> str:
-        """Name the case."""
-        return f"{self.end}, {self.path}, {self.unit}"
-
-
-CASES = [Case(*parts) for parts in product(ENDS, PATHS, UNITS)]
+CASES: list[Case] = list(product(ENDS, PATHS, UNITS))
 
 
 class Crashes:
@@ -72,10 +56,10 @@ class Crashes:
             seed: What happens is the same for the same seed, but for the moments.
         """
         self.folder = folder
-        self.case = case
+        end, self.path, unit = case
         self.random = random.Random(seed)
-        self.sandbox = Sandbox(World(seed, visits=60), Switches(case.unit, case.end))
-        settings = dict(PATHS[case.path])
+        self.sandbox = Sandbox(World(seed, visits=60), Switches(unit, end))
+        settings = dict(PATHS[self.path])
         if "batch_config" in settings:
             storage = {"root": (folder / "files").as_uri()}
             settings["batch_config"] = {**settings["batch_config"], "storage": storage}
@@ -159,11 +143,11 @@ class Crashes:
 
     def _on_its_path(self, stream: str, record: Record) -> Record:
         """Return what a record becomes."""
-        if self.case.path == "flattened":
+        if self.path == "flattened":
             return flatten(record, self.columns[stream])
-        if self.case.path == "mapped" and stream == "events":
+        if self.path == "mapped" and stream == "events":
             record["page"] = record["payload"].get("url")
-        elif self.case.path == "mapped" and stream == "users":
+        elif self.path == "mapped" and stream == "users":
             del record["phone"]
             if record["email"]:
                 record["email"] = hashlib.sha256(record["email"].encode()).hexdigest()

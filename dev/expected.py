@@ -2,7 +2,6 @@
 
 import json
 import pickle
-from collections import Counter
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -50,10 +49,6 @@ def expected_records(world: World, stream: str) -> list[Record]:
 def by_key(stream: str, records: list[Record]) -> dict[str, Record]:
     """Return the last record of each key, as a warehouse that upserts keeps it."""
     return {record[KEYS[stream]]: record for record in records}
-
-
-def count_by_key(stream: str, records: list[Record]) -> dict[str, int]:
-    return dict(Counter(record[KEYS[stream]] for record in records))
 
 
 def flatten(value: dict[str, Any], columns: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -54,7 +54,7 @@ def kill(case: Case, kills: int) -> tuple[int, int, int]:
     lost, most = crashes.lost(), max(crashes.repeated)
     records = sum(map(len, crashes.records.values()))
     print(
-        f"Kills:  {crashes.kills} of {case}: {lost} of {records:,} records lost, "
+        f"Kills:  {crashes.kills} of {', '.join(case)}: {lost} of {records:,} records lost, "
         f"at most {most} of a stream repeated after one",
         flush=True,
     )
