@@ -247,20 +247,8 @@ def read_slowly(command: list[str], pause: float) -> float:
 OTHERS = {"baseline": baseline, "discovery": discovery, "memory": memory, "overlap": overlap}
 
 
-def conditions(options: argparse.Namespace, sizes: dict[str, int]) -> str:
-    """Return what the figures depend on."""
-    packages = ("tap-croct", "singer-sdk", "msgspec", "requests")
-    versions = ", ".join(f"{package} {metadata.version(package)}" for package in packages)
-    average = ", ".join(f"{size:,} bytes ({stream})" for stream, size in sizes.items())
-    return (
-        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
-        f"{versions}. {options.records:,} records each, in pages of {PAGE:,}, of {average} on "
-        f"average; best of {options.runs} runs.\n"
-    )
-
-
 def run(options: argparse.Namespace) -> int:
-    """Measure; print each row as soon as it is known, and all tables in the end.
+    """Measure; print each row as soon as it is known; in the end, all tables, and what they depend on.
 
     Returns:
         The exit code: 1 if a limit is missed.
@@ -274,7 +262,14 @@ def run(options: argparse.Namespace) -> int:
             cells.append("ok" if within else "MISSED")
             tables[CASE_COLUMNS if case else OTHER_COLUMNS].append(cells)
             print(*cells, sep=" | ", file=sys.stderr, flush=True)
-    print(conditions(options, sizes))
+    packages = ("tap-croct", "singer-sdk", "msgspec", "requests")
+    versions = ", ".join(f"{package} {metadata.version(package)}" for package in packages)
+    average = ", ".join(f"{size:,} bytes ({stream})" for stream, size in sizes.items())
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
+        f"{versions}. {options.records:,} records each, in pages of {PAGE:,}, of {average} on "
+        f"average; best of {options.runs} runs.\n"
+    )
     for columns, rows in tables.items():
         if rows:
             print(table(columns, rows))

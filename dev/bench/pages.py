@@ -16,11 +16,10 @@ from urllib.parse import parse_qs, urlsplit
 
 from dev.expected import KEYS
 from dev.sandbox import World
-from dev.sandbox.server import Handler, Server
+from dev.sandbox.server import PATHS, Handler, Server
 from dev.sandbox.world import METADATA
 
 PAGE = 1000
-PATHS = {"events": "events", "session": "sessions", "user": "users"}
 _MARK = b"0badcafe"
 """How all keys begin; the number of the page replaces it, so that no key is there twice."""
 
@@ -49,7 +48,7 @@ class _Handler(Handler):
         stream, records, latency, path = url.path[1:].split("/")
         time.sleep(float(latency))
         number = int(parse_qs(url.query).get("cursor", ["0"])[0])
-        pages = int(records) // PAGE if PATHS[path] == stream else 0
+        pages = int(records) // PAGE if PATHS[f"/export/{path}"] == stream else 0
         body = b'{"items":[]'
         if number < pages:
             body = bodies()[stream][number % len(bodies()[stream])]
