@@ -25,7 +25,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def _options() -> argparse.Namespace:
+def main() -> None:
+    """Serve until a signal; exit with 1 and a message if the port cannot be had."""
     parser = argparse.ArgumentParser(
         prog="python -m dev.sandbox",
         description=__doc__,
@@ -33,12 +34,7 @@ def _options() -> argparse.Namespace:
     )
     for name, meaning in OPTIONS.items():
         parser.add_argument(name, **meaning)
-    return parser.parse_args()
-
-
-def main() -> None:
-    """Serve until a signal; exit with 1 and a message if the port cannot be had."""
-    options = _options()
+    options = parser.parse_args()
     switches = Switches(
         time_unit=options.time_unit,
         end=options.end,

@@ -90,12 +90,10 @@ class Sandbox(Api):
         self.lock = threading.Lock()
         handler = type("Handler", (_Handler,), {"sandbox": self})
         self.server = Server(("127.0.0.1", port), handler)
-        self._thread = threading.Thread(
-            target=self.server.serve_forever, args=(0.005,), daemon=True
-        )
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        serve = self.server.serve_forever
+        threading.Thread(target=serve, args=(0.005,), daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
