@@ -2,7 +2,6 @@
 
 import contextlib
 import gzip
-import importlib.util
 import re
 import select
 import signal
@@ -266,12 +265,6 @@ def wrong_batches(batches: Mapping[str, Any] | None) -> Iterator[str]:
         yield "batch_config.batch_size: must be an integer of at least 1"
     storage = {"root": ".", "params": {}, **(batches.get("storage") or {})}
     try:  # as the SDK does it with the first file
-        root = UPath(storage["root"] or ".", **storage["params"]).resolve()
-        _ = root.fs
-        if root.protocol == "memory":
-            yield "batch_config.storage.root: cannot be written to: memory ends with the run"
+        _ = UPath(storage["root"] or ".", **storage["params"]).resolve().fs
     except Exception as error:  # noqa: BLE001 - each package of a storage has errors of its own
         yield f"batch_config.storage.root: cannot be written to: {printable(error)}"
-    is_parquet = (batches.get("encoding") or {}).get("format") == "parquet"
-    if is_parquet and importlib.util.find_spec("pyarrow") is None:
-        yield "batch_config.encoding.format: `parquet` needs pyarrow: install it beside the tap"
