@@ -1,9 +1,11 @@
 """A run that is cut ends at once, on a whole line, and the next one resumes."""
 
+import os
 import re
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from dev.expected import by_key, expected_records
 from dev.processes import wait_until
 from dev.running import Output, launch
 from dev.sandbox import Fault, Sandbox
-from tests.support.fixtures import Start
+from tests.support.fixtures import Start, Tap
 
 SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
 
@@ -47,24 +49,34 @@ class TestWithinTwoSeconds:
         (pages,) = re.findall(r"events: stopped: \d+ records in (\d+) pages?", output.stderr)
         assert f"stopped: {int(pages) * 300} records" in output.stderr
 
-    def test_waiting_for_an_answer(self, sandbox: Sandbox, tmp_path: Path, signum: int) -> None:
-        sandbox.faults = [
-            Fault("hang", seconds=6, when=lambda request: len(sandbox.pages("events")) > 1)
-        ]
+    @pytest.mark.parametrize(
+        "fault",
+        [Fault("hang", seconds=6), Fault(status=429, headers={"Retry-After": "300"})],
+        ids=["for an answer", "before a retry"],
+    )
+    def test_waiting(self, sandbox: Sandbox, tmp_path: Path, signum: int, fault: Fault) -> None:
+        after = lambda request: request.param("cursor") is not None  # noqa: E731
+        sandbox.faults = [replace(fault, when=after)]
         process = launch(tmp_path, sandbox.config(page_size=20))
-        while len(sandbox.requests) < 2:
-            time.sleep(0.01)
-        time.sleep(0.2)
+        wait_until("it asks for the second page", lambda: len(sandbox.requests) > 1)
+        time.sleep(0.3)
         output = end(process, signum)
         assert "events: stopped: 20 records in 1 page, " in output.stderr
 
-    def test_pausing_before_a_retry(self, sandbox: Sandbox, tmp_path: Path, signum: int) -> None:
-        sandbox.faults = [Fault(status=429, headers={"Retry-After": "300"})]
-        process = launch(tmp_path, sandbox.config())
-        while not sandbox.requests:
-            time.sleep(0.01)
-        time.sleep(0.3)
-        end(process, signum)
+
+def test_before_the_first_line(sandbox: Sandbox, tap: Tap) -> None:
+    """`--test` writes none before the first answer; here, the signal comes while that is awaited."""
+
+    def strikes(_: object) -> bool:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return True
+
+    sandbox.faults = [Fault("hang", seconds=4, when=strikes)]
+    started = time.monotonic()
+    output = tap(sandbox.config(), "--test")
+    assert time.monotonic() - started < 2
+    assert output.code == 128 + signal.SIGTERM
+    assert "Ended by SIGTERM" in output.last_line
 
 
 @pytest.mark.slow
