@@ -16,15 +16,12 @@ from dev.running import Output
 from dev.sandbox.api import EVENT_TYPES
 from tap_croct import schemas
 
-COMMAND = [sys.executable, "-m", "dev.sandbox"]
-
 
 @contextmanager
 def serving(*options: str) -> Iterator[str]:
     """Start the sandbox; yield what it says first; stop it with Ctrl-C."""
-    with subprocess.Popen(
-        [*COMMAND, "--port=0", *options], stdout=subprocess.PIPE, text=True, cwd=ROOT
-    ) as process:
+    command = [sys.executable, "-m", "dev.sandbox", "--port=0", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         assert process.stdout is not None
         said = ""
         while "Ctrl-C" not in said:
@@ -58,7 +55,7 @@ def test_what_it_says_is_enough_to_run_the_tap(tap: Callable[..., Output]) -> No
 def test_a_port_that_is_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = str(server.getsockname()[1])
-        command = [*COMMAND, "--port", port, "--visits", "1"]
+        command = [sys.executable, "-m", "dev.sandbox", "--port", port, "--visits", "1"]
         done = subprocess.run(
             command, capture_output=True, text=True, cwd=ROOT, check=False, timeout=30
         )

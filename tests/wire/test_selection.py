@@ -129,24 +129,6 @@ def test_what_is_deselected_is_left_out(
         assert output.state["bookmarks"]["users"]["replication_key"] == "lastModifiedTime"
 
 
-def test_in_several_streams(sandbox: Sandbox, tap: Tap, catalog: Json) -> None:
-    """The keys stay."""
-    for name in ("id", "timestamp", "eventType"):
-        select(catalog, "events", name, selected=False)
-    select(catalog, "events", "payload", "cart", selected=False)
-    select(catalog, "events", "metadata", "organizationName", selected=False)
-    output = tap(sandbox.config(), catalog=catalog)
-    wanted = expected_records(sandbox.world, "events")
-    assert any("cart" in record["payload"] for record in wanted)
-    for record in wanted:
-        del record["eventType"], record["metadata"]["organizationName"]
-        record["payload"].pop("cart", None)
-    assert output.records("events") == wanted
-    (schema,) = [m["schema"] for m in output.of("SCHEMA") if m["stream"] == "events"]
-    assert "cart" not in schema["properties"]["payload"]["properties"]
-    assert "product" in schema["properties"]["payload"]["properties"]
-
-
 BOOLEAN = "must be true or false"
 NO_KEY = "`email` is one of the keys, and not a property that is selected"
 AS_A_KEY = puts(key_properties=["userId", "email"])
