@@ -51,7 +51,7 @@ def run_tap_in_process(
             mock.patch.dict(os.environ, clean_environment(**environment), clear=True),
             _signal_handlers(timeout),
             _logging_as_new(),
-            _garbage_collection(),
+            mock.patch.multiple(gc, freeze=mock.DEFAULT, set_threshold=mock.DEFAULT),
         ):
             patch.setattr(sys, "argv", command)
             patch.setattr(sys, "stdout", stdout)
@@ -97,16 +97,6 @@ def _signal_handlers(timeout: float) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
         for signum, handler in before.items():
             signal.signal(signum, handler)
-
-
-@contextmanager
-def _garbage_collection() -> Iterator[None]:
-    thresholds = gc.get_threshold()
-    try:
-        yield
-    finally:
-        gc.set_threshold(*thresholds)
-        gc.unfreeze()
 
 
 @contextmanager

@@ -36,10 +36,9 @@ class Bound(Sandbox):
         return body
 
 
-@pytest.fixture(params=["free", pytest.param("bound", marks=pytest.mark.slow)])
-def api(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
-    kind = Sandbox if request.param == "free" else Bound
-    with kind(World(seed=2, visits=45), Switches()) as sandbox:
+@pytest.fixture
+def api() -> Iterator[Sandbox]:
+    with Bound(World(seed=2, visits=45), Switches()) as sandbox:
         yield sandbox
 
 
