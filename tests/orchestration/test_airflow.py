@@ -19,8 +19,8 @@ from dev.postgres import Postgres
 from dev.sandbox import Fault, Sandbox, World
 from dev.sandbox.api import Request
 from dev.sandbox.world import BEGINNING, DAY
-from tests.orchestration.pages import block, commands
 from tests.orchestration.shells import NewProject, Same
+from tests.support.documents import block, commands
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("airflow")]
 

@@ -10,8 +10,8 @@ from dev.environments import ROOT
 from dev.expected import KEYS, STREAMS, moment
 from dev.sandbox import Fault, Sandbox
 from dev.sandbox.world import BEGINNING, DAY
-from tests.orchestration.pages import block
 from tests.orchestration.shells import NewProject, Same, finish, shell
+from tests.support.documents import block
 from tests.support.fixtures import Start
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("schedulers")]

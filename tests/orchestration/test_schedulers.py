@@ -21,10 +21,9 @@ from dev.processes import wait_until
 from dev.running import write
 from dev.sandbox import Fault, Sandbox
 from dev.sandbox.world import BEGINNING, DAY
-from tests.orchestration.pages import block
 from tests.orchestration.shells import NewProject, Same, finish, shell
 from tests.orchestration.shells import start as run
-from tests.support.documents import steps
+from tests.support.documents import block, steps
 from tests.support.fixtures import Start
 from tests.support.reader import Reader
 

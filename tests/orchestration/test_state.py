@@ -9,8 +9,8 @@ import pytest
 from dev.meltano_project import MeltanoProject
 from dev.postgres import Postgres
 from dev.sandbox import Sandbox
-from tests.orchestration.pages import block
 from tests.orchestration.shells import NewProject, Same, finish, shell
+from tests.support.documents import block
 from tests.support.s3 import S3Server
 
 Machine = Callable[[], MeltanoProject]

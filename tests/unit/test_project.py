@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,49 @@ def test_the_image_gets_the_project_and_nothing_else() -> None:
     needed = [project["readme"], *project["license-files"], *packages, "pyproject.toml"]
     wanted = {f"!{name}" for name in (*needed, "meltano.yml", "orchestrate")}
     assert {line for line in kept if line.startswith("!")} == wanted
+
+
+# What the release workflow checks before it builds anything
+
+WITH_ADDRESS = (ROOT / "pyproject.toml").read_text() + "\n[project.urls]\n"
+"""All that this repository may lack for a release is its address."""
+
+CHANGELOG = (ROOT / "CHANGELOG.md").read_text()
+VERSION = PROJECT["project"]["version"]
+TAG = f"v{VERSION}"
+EMPTY = f"## {VERSION} (2026-01-02)\n\n## 0.0.1 (2026-01-01)\n\n- That.\n"
+
+
+@pytest.mark.parametrize(
+    ("tag", "project", "changelog", "notes"),
+    [
+        (TAG, WITH_ADDRESS, CHANGELOG, "###"),
+        (TAG, WITH_ADDRESS, EMPTY.replace("## 0.0.1", "- This.\n\n## 0.0.1"), "- This."),
+        (TAG, WITH_ADDRESS, EMPTY, None),
+        ("v9.9.9", WITH_ADDRESS, CHANGELOG, None),
+        (TAG, WITH_ADDRESS.replace("[project.urls]", "[project.other]"), CHANGELOG, None),
+        (TAG, WITH_ADDRESS, CHANGELOG.replace(f"## {VERSION} (", "## 9.9.9 ("), None),
+        (TAG, WITH_ADDRESS, EMPTY.replace("2026-01-02", "unreleased"), None),
+    ],
+)
+def test_tag_version_and_changelog_agree(
+    tmp_path: Path, tag: str, project: str, changelog: str, notes: str | None
+) -> None:
+    (tmp_path / "pyproject.toml").write_text(project)
+    (tmp_path / "CHANGELOG.md").write_text(changelog)
+    workflow = load(GITHUB / "workflows" / "release.yml")
+    (step,) = [s["run"] for s in workflow["jobs"]["build"]["steps"] if "notes" in s.get("name", "")]
+    done = subprocess.run(
+        ["bash", "-e", "-c", step],
+        cwd=tmp_path, env={"GITHUB_REF_NAME": tag}, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.returncode, "::error::" in done.stdout) == (
+        (1, True) if notes is None else (0, False)
+    )
+    if notes is not None:
+        written = (tmp_path / "notes.md").read_text()
+        assert notes in written
+        assert "\n## " not in f"\n{written}"
 
 
 # Settings: the plugin definition, the page and the tap agree

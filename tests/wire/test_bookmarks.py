@@ -241,6 +241,23 @@ class TestFullTable:
 
 
 @pytest.mark.slow
+def test_at_most_one_page_ahead(start: Start, tmp_path: Path) -> None:
+    """A pipe does not take a page of these events at once."""
+    sandbox = start(visits=50)
+    for event in sandbox.world.items("events"):
+        event["payload"]["title"] = "x" * 20_000
+    in_the_pipe = 4  # lines; with them, the last lines of a page
+    seen = 0
+    with launch(tmp_path, sandbox.config(page_size=50)) as process:
+        for line in lines_of(process, pause=0.02, every=10):
+            if line.startswith(b'{"type":"RECORD","stream":"events"'):
+                page = (seen + in_the_pipe) // 50 + 1
+                assert len(sandbox.pages("events")) <= page + 1
+                seen += 1
+    assert seen == len(sandbox.world.items("events"))
+
+
+@pytest.mark.slow
 def test_a_window_that_ends_while_a_page_is_read(start: Start, tmp_path: Path) -> None:
     """The page after was asked for before the end: what happens until then is not in it."""
     sandbox = start()
