@@ -10,7 +10,7 @@ from urllib.parse import urlparse
 
 import pytest
 
-from dev.expected import KEYS, STREAMS, expected_records, flatten
+from dev.expected import STREAMS, expected_records, flatten
 from dev.sandbox import Fault, Sandbox
 from tests.support.batches import batches, in_files
 from tests.support.catalogs import entry_of, select, select_only
@@ -259,21 +259,6 @@ def test_a_file_that_cannot_be_written(sandbox: Sandbox, tap: Tap, tmp_path: Pat
     assert 0 < len(in_files(first, "events")) < 240
     found = in_files(first, "events") + in_files(second, "events")
     assert ids(found) == ids(sandbox.world.items("events"))
-
-
-def test_the_bookmark_is_behind_the_files(sandbox: Sandbox, tap: Tap, tmp_path: Path) -> None:
-    output = tap(in_batches(sandbox, tmp_path))
-    keys = [event[KEYS["events"]] for event in sandbox.world.items("events")]
-    read = len(in_files(output, "events"))
-    assert read == len(keys)
-    out = 0
-    for line, message in zip(output.stdout.splitlines(), output.messages, strict=True):
-        if message["type"] == "BATCH":
-            out += len(in_files(type(output)(0, line, ""), "events"))
-        bookmark = message.get("value", {}).get("bookmarks", {}).get("events", {})
-        if message["type"] == "STATE" and "cursor" in bookmark and out < read:
-            rest = tap(sandbox.config(max_records=1), state={"bookmarks": {"events": bookmark}})
-            assert out - 30 - 70 <= keys.index(rest.records("events")[0]["id"]) <= out
 
 
 def batches_in(root: str) -> Json:

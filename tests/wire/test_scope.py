@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dev.expected import STREAMS, moment
-from dev.sandbox import Fault, Request, Sandbox, Switches, World
+from dev.sandbox import Request, Sandbox, Switches, World
 from dev.sandbox.world import BEGINNING
 from tests.support.fixtures import Json, Tap
 from tests.support.runs import ANEW, Pipeline, assert_all, fail_from
@@ -155,19 +155,6 @@ def test_a_later_end(pipeline: Pipeline, wider: str | None) -> None:
         says = f"{stream}: resumes by time, from {at(1.5)} (4 h before the old"
         assert says in output.stderr
     assert sum(pipeline.run(lookback_hours=4, **settings).counts().values()) == 0
-
-
-def test_cut_and_rejected(pipeline: Pipeline) -> None:
-    """The time of the old bookmark must not count for the new export."""
-    pipeline.run(event_types=SMALL)
-    fail_from(pipeline.sandbox, 3)
-    pipeline.run(code=1, event_types=LARGE, page_size=50)
-    pipeline.bookmark()["cursor"] = "OLD"
-    pipeline.sandbox.faults = [
-        Fault(status=410, times=-1, when=lambda r: r.param("cursor") == "OLD")
-    ]
-    pipeline.run(event_types=LARGE)
-    pipeline.assert_complete(event_types=LARGE)
 
 
 # What is stored

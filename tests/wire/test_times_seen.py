@@ -73,22 +73,6 @@ class TestAWrongClock:
 class TestWithoutACursor:
     """An export that fits one page: the API gives no cursor at its end."""
 
-    def test_late_records_and_more_than_a_page(self, start: Start, tap: Tap, end: str) -> None:
-        sandbox = start(visits=2, end=end)
-        pipeline = Pipeline(tap, sandbox)
-        for run in range(9):
-            output = pipeline.run(page_size=200)
-            pipeline.assert_complete()
-            # the last page again, and what is new
-            assert max(output.counts().values()) <= 400
-            if run < 2:  # it still fits
-                assert pipeline.state["bookmarks"] == {stream: {} for stream in STREAMS}
-            late = event(sandbox, f"late {run}", BEGINNING - run * DAY)
-            sandbox.world.logs["events"].extend([late])
-            sandbox.world.visits(4 if run else 1)
-        assert pipeline.bookmark()["cursor"]
-        assert pipeline.bookmark("users") == {}
-
     def test_by_time(self, start: Start, tap: Tap, end: str) -> None:
         """The time of a state of 0.1.0 stays where it is, as long as there is no cursor."""
         sandbox = start(visits=12, end=end)
