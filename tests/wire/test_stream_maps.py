@@ -179,57 +179,67 @@ def test_no_key(sandbox: Sandbox, tap: Tap, keys: object) -> None:
     assert found == {"events": ["id"], "sessions": ["sessionId"], "users": []}
 
 
-# Nulls that Meltano drops
+# Nulls that Meltano drops, and maps in two places
+
+SAME = {"users": {"phone": "'x'", "email": "'x'"}}
+TWO_PLACES: list[tuple[Json, Json, str]] = [
+    # the maps as they arrive, the variable, and where they differ
+    (
+        {"users": {"firstName": "'x'"}},
+        {"users.email": None, "users.firstName": "'x'"},
+        "users.email",
+    ),
+    ({"users": {}}, {"users.email": None, "users.phone": None}, "users.email, users.phone"),
+    ({"users": {}}, {"users.__else__": None}, "users.__else__"),
+    ({"users": {}}, {"users.__key_properties__": None}, "users.__key_properties__"),
+    ({"users": {"email": "email"}}, {"users.email": None}, "users.email"),
+    ({"users": {"email": "__NULL__"}}, {"users.email": None}, ""),
+    ({"users": {"email": None}}, {"users": {"email": None}}, ""),
+    ({"users": {"firstName": "'x'"}}, {"users.firstName": "'x'"}, ""),
+    ({"users": {"__key_properties__": None}}, {"users.__key_properties__": []}, ""),
+    # Meltano has merged both, and dropped a null of meltano.yml that nobody sees any more
+    (
+        {"users": {"phone": "'x'"}},
+        {"events": {"context": "__NULL__"}},
+        "events.context, users.phone",
+    ),
+    (SAME, {"users": {"email": "'x'"}}, "users.phone"),
+    ({"users": {"phone": "'x'"}}, {}, "users.phone"),
+    ({}, {"users.email": "__NULL__"}, "users.email"),
+    # nothing reads the variable
+    (SAME, {"users": {"email": "'y'", "phone": "'x'"}}, "users.email"),
+    (SAME, {"users": "__NULL__"}, "users, users.email, users.phone"),
+    ({"users": {"email": "'x'"}}, {"users": {"email": "__NULL__"}}, "users.email"),
+    (SAME, {**SAME, "__else__": None}, "__else__"),
+]
 
 
-@pytest.mark.parametrize(
-    ("arrived", "variable", "missing"),
-    [
-        (
-            {"users": {"firstName": "'x'"}},
-            {"users.email": None, "users.firstName": "'x'"},
-            ["users.email"],
-        ),
-        ({"users": {}}, {"users.email": None, "users.phone": None}, ["users.email", "users.phone"]),
-        ({"users": {}}, {"users.__else__": None}, ["users.__else__"]),
-        ({"users": {}}, {"users.__key_properties__": None}, ["users.__key_properties__"]),
-        ({"users": {"email": "email"}}, {"users.email": None}, ["users.email"]),
-        ({"users": {"email": "__NULL__"}}, {"users.email": None}, []),
-        ({"users": {"email": None}}, {"users": {"email": None}}, []),
-        ({"users": {"firstName": "'x'"}}, {"users.firstName": "'x'"}, []),
-        ({"users": {"__key_properties__": None}}, {"users.__key_properties__": None}, []),
-    ],
-)
-def test_nulls_that_meltano_has_dropped(
-    sandbox: Sandbox, tap: Tap, arrived: Json, variable: Json, missing: list[str]
+@pytest.mark.parametrize(("arrived", "variable", "differs"), TWO_PLACES, ids=str)
+def test_maps_in_two_places(
+    sandbox: Sandbox, tap: Tap, arrived: Json, variable: Json, differs: str
 ) -> None:
     environment = {"TAP_CROCT_STREAM_MAPS": json.dumps(variable)}
-    output = tap(sandbox.config(stream_maps=arrived), **environment, code=1 if missing else 0)
-    if missing:
-        assert f"stream_maps: {', '.join(missing)}: TAP_CROCT_STREAM_MAPS" in output.last_line
-        assert 'drops nulls inside of a stream\'s map: write "__NULL__" instead' in output.last_line
-    assert bool(sandbox.requests) is not bool(missing)
+    output = tap(sandbox.config(stream_maps=arrived), **environment, code=1 if differs else 0)
+    assert f"stream_maps: {differs}: TAP_CROCT_STREAM_MAPS" in output.last_line or not differs
+    assert 'write "__NULL__" instead' in output.last_line or not differs
+    assert bool(sandbox.requests) is not bool(differs)
 
 
-@pytest.mark.parametrize(
-    ("arrived", "variable", "differs"),
-    [
-        # Meltano has merged both, and dropped a null of meltano.yml that nobody sees any more
-        ({"users": {"phone": "'x'"}}, {"events": {"context": "__NULL__"}}, "users.phone"),
-        ({"users": {"phone": "'x'", "email": "'x'"}}, {"users": {"email": "'x'"}}, "users.phone"),
-        ({"users": {"phone": "'x'"}}, {}, "users.phone"),
-        ({"users": {"phone": "'x'"}}, {"users.email": "__NULL__"}, "users.email, users.phone"),
-        ({}, {"users.email": "__NULL__"}, "users.email"),
-        # nothing reads the variable
-        ({"users": {"email": "'x'"}}, {"users": {"phone": "__NULL__"}}, "users.email, users.phone"),
-        ({"users": {"email": "'x'"}}, {"users": "__NULL__"}, "users, users.email"),
-        ({"users": {"email": "'x'"}}, {"users": {"email": "__NULL__"}}, "users.email"),
-        ({"users": {"email": "'x'"}}, {"users": {"email": "'x'"}, "__else__": None}, "__else__"),
-    ],
-)
-def test_maps_in_two_places(refused: Refused, arrived: Json, variable: Json, differs: str) -> None:
-    line = refused({"stream_maps": arrived}, TAP_CROCT_STREAM_MAPS=json.dumps(variable))
-    assert f"{differs}: TAP_CROCT_STREAM_MAPS in the environment says something else" in line
+def test_maps_of_a_plugin_with_another_name(sandbox: Sandbox, tap: Tap) -> None:
+    """Meltano's own variable is that of this plugin; the tap's may be for another one."""
+    config = sandbox.config(stream_maps={"users": {"phone": "'x'"}})
+    meltano = {"MELTANO_EXTRACTOR_NAME": "shop"}
+    other = {"TAP_CROCT_STREAM_MAPS": '{"users": "__NULL__"}'}
+    for variable, differs in ({"users.phone": "'x'"}, ""), ({"users.email": None}, "users.email"):
+        shown = {**meltano, "MELTANO_EXTRACT_STREAM_MAPS": json.dumps(variable)}
+        output = tap(config, **shown, **other, code=1 if differs else 0)
+        assert (f"stream_maps: {differs}" in output.last_line) is bool(differs)
+    assert "meltano.yml does not declare it with `kind: object`" in tap(config, **meltano).stderr
+
+
+def test_maps_in_a_file_that_nothing_reads(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text('TAP_CROCT_STREAM_MAPS=\'{"users": {"email": null}}\'')
+    assert "stream_maps: users.email, users.phone: " in refused({"stream_maps": SAME})
 
 
 def test_maps_that_nothing_reads(sandbox: Sandbox, tap: Tap) -> None:
