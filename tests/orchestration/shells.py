@@ -11,6 +11,7 @@ from dev.environments import environment
 from dev.meltano_project import MeltanoProject
 from dev.running import clean_environment
 from dev.sandbox import Sandbox
+from tests.support.duck import path_with
 
 NewProject = Callable[[Sandbox], MeltanoProject]
 Same = Callable[[Sandbox], None]
@@ -31,9 +32,15 @@ def shell(
 ) -> subprocess.Popen[str]:
     """Start a command in a project, or another folder, as one types it."""
     programs = [environment("meltano"), environment("target-postgres"), Path(sys.executable).parent]
-    path = ":".join([*map(str, programs), os.environ["PATH"]])
-    variables = clean_environment(**project.variables | more, PATH=path)
+    variables = clean_environment(**project.variables | more, PATH=path_with(*programs))
     return start(["bash", "-ec", command], folder or project.folder, variables)
+
+
+def succeed(process: subprocess.Popen[str]) -> str:
+    """Wait for a command, which has to succeed; return what it prints."""
+    code, output = finish(process)
+    assert code == 0, output
+    return output
 
 
 def finish(process: subprocess.Popen[str], timeout: float = 300) -> tuple[int, str]:

@@ -10,7 +10,7 @@ from dev.environments import ROOT
 from dev.expected import KEYS, STREAMS, moment
 from dev.sandbox import Fault, Sandbox
 from dev.sandbox.world import BEGINNING, DAY
-from tests.orchestration.shells import NewProject, Same, finish, shell
+from tests.orchestration.shells import NewProject, Same, finish, shell, succeed
 from tests.support.documents import block
 from tests.support.fixtures import Start
 
@@ -38,8 +38,7 @@ def test_the_order_that_leaves_no_gap(
     # 1. From the seam on.
     command, count = re.subn("2026-11-01", "2026-02-01", block(PAGE, "bash", "state set"))
     assert count == len(STREAMS)
-    code, output = finish(shell(command, project))
-    assert code == 0, output
+    succeed(shell(command, project))
     first = {r.param("start") for r in sandbox.requests if r.param("end") is None}
     assert str(SEAM - DAY) in first
 
@@ -62,9 +61,7 @@ def test_the_order_that_leaves_no_gap(
 
     # An event as old as the history arrives when its month is over and done with.
     sandbox.faults.clear()
-    again = f"{ROOT}/orchestrate/interval.sh 2026-01-01 2026-02-01"
-    code, output = finish(shell(again, project))
-    assert code == 0, output
+    succeed(shell(f"{ROOT}/orchestrate/interval.sh 2026-01-01 2026-02-01", project))
     assert project.leftovers() == []
     world = sandbox.world
     old = {**world.items("events")[0], KEYS["events"]: world.uuid(), "timestamp": JANUARY + 1}
@@ -73,8 +70,7 @@ def test_the_order_that_leaves_no_gap(
     world.late_events(3)
 
     # 3. The next night.
-    code, output = finish(shell("meltano run tap-croct target-postgres", project))
-    assert code == 0, output
+    succeed(shell("meltano run tap-croct target-postgres", project))
     same(sandbox)
 
     # None of the intervals has left a state.

@@ -2,7 +2,6 @@
 
 import itertools
 import socket
-import ssl
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,7 +16,6 @@ class Between:
         self,
         sandbox: Sandbox,
         *spoil: Callable[[socket.socket], None],
-        tls: ssl.SSLContext | None = None,
         spoiled_byte: int = -1,
     ) -> None:
         """Listen, until the process ends.
@@ -25,14 +23,13 @@ class Between:
         Args:
             sandbox: Where connections are passed on to.
             spoil: What answers each of the first connections, after something was received.
-            tls: With which certificate to encrypt; what is passed on stays as it is without one.
             spoiled_byte: Which byte from the sandbox is changed in the first connection.
         """
         self.received: list[bytes] = []
         """What came first in each connection that was answered here."""
 
         self._port = sandbox.server.server_address[1]
-        self._spoil, self._tls, self._spoiled_byte = spoil, tls, spoiled_byte
+        self._spoil, self._spoiled_byte = spoil, spoiled_byte
         self._server = socket.create_server(("127.0.0.1", 0))
         self.host = f"127.0.0.1:{self._server.getsockname()[1]}"
         threading.Thread(target=self._serve, daemon=True).start()
@@ -44,8 +41,6 @@ class Between:
 
     def _connect(self, client: socket.socket, number: int) -> None:
         with suppress(OSError):
-            if self._tls:
-                client = self._tls.wrap_socket(client, server_side=True)
             if number < len(self._spoil):
                 with client:
                     self.received.append(client.recv(65536))

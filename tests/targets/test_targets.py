@@ -102,16 +102,12 @@ def test_nul_in_postgres(sandbox: Sandbox, tmp_path: Path, database: Postgres, k
     page = (ROOT / "docs" / "targets.md").read_text()
     odd.add(sandbox.world, nul=True)
     messages = run_tap(tmp_path, sandbox.config()).stdout
-    text_error = "PostgreSQL text fields cannot contain NUL (0x00) bytes"
-    json_error = "unsupported Unicode escape sequence"
-    switches: list[tuple[dict[str, bool], str]] = [({}, json_error)]
-    if kind == "meltanolabs":
-        switches = [
-            ({"sanitize_null_text_characters": False}, text_error),
-            ({"sanitize_null_text_characters": True}, json_error),
-        ]
-    for switch, error in switches:
-        target = PostgresTarget(tmp_path, database, f"nul_{kind}", POSTGRES[kind], **switch)
+    for switch in (False, True):  # pipelinewise's has none
+        error = "unsupported Unicode escape sequence"
+        if kind == "meltanolabs" and not switch:
+            error = "PostgreSQL text fields cannot contain NUL (0x00) bytes"
+        own = {"sanitize_null_text_characters": switch}
+        target = PostgresTarget(tmp_path, database, f"nul_{kind}", POSTGRES[kind], **own)
         done = target.load(messages)
         assert done.returncode != 0
         assert error in done.stderr.decode()
