@@ -6,8 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,9 +19,9 @@ from dev.sandbox.api import EVENT_TYPES
 from tap_croct import schemas
 
 
-@contextmanager
-def serving(*options: str) -> Iterator[str]:
-    """Start the sandbox; yield what it says first; stop it with Ctrl-C."""
+@pytest.mark.slow
+def test_what_it_says_is_enough_to_run_the_tap(tap: Callable[..., Output]) -> None:
+    options = ["--visits=5", "--latency=0.05", "--faults=0.2", "--end=null", "--time-unit=seconds"]
     command = [sys.executable, "-m", "dev.sandbox", "--port=0", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         assert process.stdout is not None
@@ -32,26 +31,24 @@ def serving(*options: str) -> Iterator[str]:
             assert line, said
             said += line
         try:
-            yield said
+            use(said, tap)
         finally:
             process.send_signal(signal.SIGINT)
             assert process.wait(timeout=20) == 0
 
 
-@pytest.mark.slow
-def test_what_it_says_is_enough_to_run_the_tap(tap: Callable[..., Output]) -> None:
-    options = ["--visits=5", "--latency=0.05", "--faults=0.2", "--end=null", "--time-unit=seconds"]
-    with serving(*options) as said:
-        settings = dict(re.findall(r"(TAP_CROCT_\w+)=(\S+)", said))
-        first = tap(None, "--config=ENV", TAP_CROCT_PAGE_SIZE="10", **settings)
-        assert first.code == 0, first.stderr
-        counts = first.counts()
-        assert f"{counts['events']} events, 5 sessions, {counts['users']} users" in said
-        assert "; retry 1 of " in first.stderr
-        (command,) = re.findall(r"curl -X POST '(\S+)'", said)
-        assert requests.post(command, timeout=10).status_code == 200
-        again = tap(None, "--config=ENV", state=first.state, **settings)
-        assert again.counts()["sessions"] > 5
+def use(said: str, tap: Callable[..., Output]) -> None:
+    """Do what the sandbox says."""
+    settings = dict(re.findall(r"(TAP_CROCT_\w+)=(\S+)", said))
+    first = tap(None, "--config=ENV", TAP_CROCT_PAGE_SIZE="10", **settings)
+    assert first.code == 0, first.stderr
+    counts = first.counts()
+    assert f"{counts['events']} events, 5 sessions, {counts['users']} users" in said
+    assert "; retry 1 of " in first.stderr
+    (command,) = re.findall(r"curl -X POST '(\S+)'", said)
+    assert requests.post(command, timeout=10).status_code == 200
+    again = tap(None, "--config=ENV", state=first.state, **settings)
+    assert again.counts()["sessions"] > 5
 
 
 @pytest.mark.slow

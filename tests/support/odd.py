@@ -69,12 +69,3 @@ def _record(stream: str, item: dict[str, Any]) -> Record:
         **record,
         "additionalProperties": added or None,
     }
-
-
-def replaced(value: Any) -> Any:
-    """Return a value in which U+FFFD stands for NUL, in keys and texts at every depth."""
-    if isinstance(value, dict):
-        return {replaced(name): replaced(child) for name, child in value.items()}
-    if isinstance(value, list):
-        return [replaced(child) for child in value]
-    return value.replace("\0", "�") if isinstance(value, str) else value

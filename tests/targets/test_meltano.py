@@ -115,7 +115,6 @@ def what_people_write(project: Project) -> None:
     email = {"type": ["string", "null"], "selected": False}
     maps = {"users": {"email": None, "firstName": "firstName"}}
     wrong: list[tuple[Json, tuple[str, ...], str]] = [
-        ({"metadata": {"users.email": {"Selected": False}}}, (), 'did you mean "selected"'),
         ({"schema": {"users": {"email": email}}}, (), "is true in the metadata, false in its"),
         ({}, ("stream_maps.users.email", "null"), 'an expression (a string) or "__NULL__"'),
         ({"config": {"stream_maps": maps}}, (), "stream_maps: users.email: TAP_CROCT_STR"),

@@ -4,6 +4,7 @@ The data has what the schemas do not know, too: nothing of it is lost, and nothi
 """
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +48,8 @@ def wanted(target: Target, sandbox: Sandbox, nul: str = "\0") -> dict[str, dict[
         sandbox: The source.
         nul: What stands for NUL.
     """
-    tables: dict[str, dict[str, Any]] = odd.wanted(sandbox.world)
-    if nul != "\0":
-        tables = odd.replaced(tables)
+    text = json.dumps(odd.wanted(sandbox.world)).replace(r"\u0000", nul)
+    tables: dict[str, dict[str, Any]] = json.loads(text, strict=False)
     for records in tables.values():
         for record in records.values():
             record |= {name: target.empty for name, value in record.items() if value == ""}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dev.expected import KEYS, ORDERS, STREAMS, expected, expected_records, moment
+from dev.expected import KEYS, ORDERS, STREAMS, expected, moment
 from dev.running import launch
 from dev.sandbox import Fault, Request, Sandbox
 from dev.sandbox.world import BEGINNING, DAY
@@ -316,9 +316,8 @@ def test_after_five_the_next_run_resumes(
 
 
 @pytest.mark.parametrize("parameter", ["start", "pageSize"])
-@pytest.mark.parametrize("count", [1, 4, 5, 12])
-def test_while_the_time_unit_is_found_out(pipeline: Pipeline, count: int, parameter: str) -> None:
-    """More than four say nothing about the unit: a wrong one would bring an empty export."""
+def test_while_the_time_unit_is_found_out(pipeline: Pipeline, parameter: str) -> None:
+    """They say nothing about the unit: a wrong one would bring an empty export."""
     window: Json = {"start_date": "2020-01-01", "end_date": "2027-01-01"}
 
     def asks_for_the_unit(request: Request) -> bool:
@@ -326,13 +325,11 @@ def test_while_the_time_unit_is_found_out(pipeline: Pipeline, count: int, parame
         return only_one and parameter in request.params
 
     pipeline.sandbox.faults = [
-        Fault(status=200, body=empty(0, number), when=asks_for_the_unit)
-        for number in range(2, count + 2)
+        Fault(status=200, body=empty(0, number), when=asks_for_the_unit) for number in range(2, 7)
     ]
     first = pipeline.run(**window)
-    wanted = expected_records(pipeline.sandbox.world, "events")
-    assert first.records("events") == (wanted if count < 5 else [])
-    assert first.last_line.endswith("nothing left" if count < 5 else "events (empty pages)")
+    assert first.records("events") == []
+    assert first.last_line.endswith("events (empty pages)")
     pipeline.sandbox.faults = []
     pipeline.run(**window)
-    assert pipeline.records["events"] == wanted
+    pipeline.assert_complete()

@@ -49,16 +49,6 @@ def test_times(start: Start, tap: Tap) -> None:
     assert output.stderr.count("not a time from year 1 to 9999") == 1
 
 
-def test_a_time_that_no_calendar_has_is_no_bookmark(sandbox: Sandbox, tap: Tap) -> None:
-    events = sandbox.world.items("events")[:4]
-    events[3]["timestamp"] = 10**17
-    sandbox.world.logs["events"].entries = [*events]
-    output = tap(sandbox.config())
-    assert output.records("events")[3]["timestamp"] is None
-    latest = moment(max(event["timestamp"] for event in events[:3]))
-    assert output.state["bookmarks"]["events"]["replication_key_value"] == latest
-
-
 # Records of older contracts
 
 
