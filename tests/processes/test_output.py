@@ -34,16 +34,17 @@ def run(arguments: str, folder: Path) -> Output:
     return Output(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
+NOT_WRITABLE = [
+    (">&-", "Standard output is closed", ["", "--discover", "--test", "--about"]),
+    # --test and --about write nothing that counts.
+    (">/dev/full", "Standard output cannot be written: No space left", ["", "--discover"]),
+    ("1</dev/null", "Standard output cannot be written: Bad file", ["", "--discover"]),
+]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("to", "says", "options"),
-    [
-        (">&-", "Standard output is closed", ["", "--discover", "--test", "--about"]),
-        # --test and --about write nothing that counts.
-        (">/dev/full", "Standard output cannot be written: No space left", ["", "--discover"]),
-        ("1</dev/null", "Standard output cannot be written: Bad file", ["", "--discover"]),
-    ],
-    ids=["closed", "full", "read only"],
+    ("to", "says", "options"), NOT_WRITABLE, ids=["closed", "full", "read only"]
 )
 def test_not_writable(
     sandbox: Sandbox, tmp_path: Path, to: str, says: str, options: list[str]

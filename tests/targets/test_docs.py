@@ -23,24 +23,24 @@ def reader(tmp_path: Path, start: Callable[..., Sandbox]) -> Reader:
     return Reader(tmp_path, start(visits=120))
 
 
+WRONG_STEPS = [
+    ("bash", "tap-croct --config nothing.json"),
+    ("bash", "tap-croct --config sample_config.json --no-such-option | cat"),
+    ("bash", 'pip install "target-duckdb>=99"'),
+    ("bash", "make no-such-target"),
+    ("json", '{"page_size": 0}'),
+    ("json", '{"flattening_enabled": true,}'),
+    ("json", '{"flatening_enabled": true}'),
+    ("yaml", "config: {page_size: none}"),
+    ("yaml", "a: b: c"),
+    ("sql", "select 1"),
+    ("python", "print("),
+    ("fortran", "end"),
+]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("language", "text"),
-    [
-        ("bash", "tap-croct --config nothing.json"),
-        ("bash", "tap-croct --config sample_config.json --no-such-option | cat"),
-        ("bash", 'pip install "target-duckdb>=99"'),
-        ("bash", "make no-such-target"),
-        ("json", '{"page_size": 0}'),
-        ("json", '{"flattening_enabled": true,}'),
-        ("json", '{"flatening_enabled": true}'),
-        ("yaml", "config: {page_size: none}"),
-        ("yaml", "a: b: c"),
-        ("sql", "select 1"),
-        ("python", "print("),
-        ("fortran", "end"),
-    ],
-)
+@pytest.mark.parametrize(("language", "text"), WRONG_STEPS)
 def test_what_does_not_hold_is_noticed(reader: Reader, language: str, text: str) -> None:
     assert reader.follow(Step("page.md", 1, language, text))
 

@@ -131,17 +131,20 @@ TAP = Path(sys.executable).parent / "tap-croct"
 AFTER_IT = f"'{TAP}' \"$@\"; printf '%s' "
 
 
+FAILURES = [
+    ("tap-croct", AFTER_IT + """'{"type": "RECORD", "stream": "ev'"""),
+    (
+        "tap-croct",
+        AFTER_IT
+        + """'{"type": "RECORD", "stream": "users", "record": {"lastModifiedTime": "soon"}}'""",
+    ),
+    ("mv", "exit 1"),
+]
+
+
 @pytest.mark.parametrize(
     ("program", "script"),
-    [
-        ("tap-croct", AFTER_IT + """'{"type": "RECORD", "stream": "ev'"""),
-        (
-            "tap-croct",
-            AFTER_IT
-            + """'{"type": "RECORD", "stream": "users", "record": {"lastModifiedTime": "soon"}}'""",
-        ),
-        ("mv", "exit 1"),
-    ],
+    FAILURES,
     ids=["a line cut short", "a text in a time", "a state that cannot be kept"],
 )
 def test_what_fails(nightly: Nights, sandbox: Sandbox, program: str, script: str) -> None:

@@ -25,16 +25,19 @@ def load(path: Path) -> Any:
     return yaml.safe_load(path.read_text())
 
 
+READ_BY_OTHERS = [
+    *(("vendor.github-workflows", path) for path in WORKFLOWS),
+    *(("custom.github-workflows-require-timeout", path) for path in WORKFLOWS),
+    *(("vendor.github-issue-forms", path) for path in FORMS),
+    ("vendor.github-issue-config", GITHUB / "ISSUE_TEMPLATE" / "config.yml"),
+    ("vendor.dependabot", GITHUB / "dependabot.yml"),
+    ("vendor.meltano", ROOT / "meltano.yml"),
+]
+
+
 @pytest.mark.parametrize(
     ("schema", "path"),
-    [
-        *(("vendor.github-workflows", path) for path in WORKFLOWS),
-        *(("custom.github-workflows-require-timeout", path) for path in WORKFLOWS),
-        *(("vendor.github-issue-forms", path) for path in FORMS),
-        ("vendor.github-issue-config", GITHUB / "ISSUE_TEMPLATE" / "config.yml"),
-        ("vendor.dependabot", GITHUB / "dependabot.yml"),
-        ("vendor.meltano", ROOT / "meltano.yml"),
-    ],
+    READ_BY_OTHERS,
     ids=lambda value: value if isinstance(value, str) else value.name,
 )
 def test_files_that_others_read_are_valid(schema: str, path: Path) -> None:
@@ -91,18 +94,18 @@ TAG = f"v{VERSION}"
 EMPTY = f"## {VERSION} (2026-01-02)\n\n## 0.0.1 (2026-01-01)\n\n- That.\n"
 
 
-@pytest.mark.parametrize(
-    ("tag", "project", "changelog", "notes"),
-    [
-        (TAG, WITH_ADDRESS, CHANGELOG, "###"),
-        (TAG, WITH_ADDRESS, EMPTY.replace("## 0.0.1", "- This.\n\n## 0.0.1"), "- This."),
-        (TAG, WITH_ADDRESS, EMPTY, None),
-        ("v9.9.9", WITH_ADDRESS, CHANGELOG, None),
-        (TAG, WITH_ADDRESS.replace("[project.urls]", "[project.other]"), CHANGELOG, None),
-        (TAG, WITH_ADDRESS, CHANGELOG.replace(f"## {VERSION} (", "## 9.9.9 ("), None),
-        (TAG, WITH_ADDRESS, EMPTY.replace("2026-01-02", "unreleased"), None),
-    ],
-)
+RELEASES = [
+    (TAG, WITH_ADDRESS, CHANGELOG, "###"),
+    (TAG, WITH_ADDRESS, EMPTY.replace("## 0.0.1", "- This.\n\n## 0.0.1"), "- This."),
+    (TAG, WITH_ADDRESS, EMPTY, None),
+    ("v9.9.9", WITH_ADDRESS, CHANGELOG, None),
+    (TAG, WITH_ADDRESS.replace("[project.urls]", "[project.other]"), CHANGELOG, None),
+    (TAG, WITH_ADDRESS, CHANGELOG.replace(f"## {VERSION} (", "## 9.9.9 ("), None),
+    (TAG, WITH_ADDRESS, EMPTY.replace("2026-01-02", "unreleased"), None),
+]
+
+
+@pytest.mark.parametrize(("tag", "project", "changelog", "notes"), RELEASES)
 def test_tag_version_and_changelog_agree(
     tmp_path: Path, tag: str, project: str, changelog: str, notes: str | None
 ) -> None:

@@ -81,6 +81,19 @@ def test_what_is_sent_with_every_page(sandbox: Sandbox, tap: Tap) -> None:
     assert sandbox.requests[-1].headers["user-agent"].startswith("tap-croct/0.")
 
 
+PAGES: list[tuple[list[tuple[int, Any]], str | None]] = [
+    ([(5, "a"), (1, "b"), (4, None)], "b"),  # a short page is no end
+    ([(1, "a"), (0, "b"), (0, "b")], "b"),
+    # four pages in a row without records, and again
+    (2 * [(1, "a"), (0, "b"), (0, "c"), (0, "d"), (0, "e")] + [(1, None)], "e"),
+    ([(1, "a"), (0, "a")], "a"),
+    ([(1, "a"), (0, None)], "a"),
+    ([(1, None)], None),
+    ([(1, "")], None),
+    ([(1, "missing")], None),
+]
+
+
 class TestEnds:
     """Where an export ends, and where not."""
 
@@ -95,20 +108,7 @@ class TestEnds:
                 bodies[-1]["nextCursor"] = cursor
         serve(sandbox, *bodies)
 
-    @pytest.mark.parametrize(
-        ("pages", "cursor"),
-        [
-            ([(5, "a"), (1, "b"), (4, None)], "b"),  # a short page is no end
-            ([(1, "a"), (0, "b"), (0, "b")], "b"),
-            # four pages in a row without records, and again
-            (2 * [(1, "a"), (0, "b"), (0, "c"), (0, "d"), (0, "e")] + [(1, None)], "e"),
-            ([(1, "a"), (0, "a")], "a"),
-            ([(1, "a"), (0, None)], "a"),
-            ([(1, None)], None),
-            ([(1, "")], None),
-            ([(1, "missing")], None),
-        ],
-    )
+    @pytest.mark.parametrize(("pages", "cursor"), PAGES)
     def test_where(
         self, pipeline: Pipeline, pages: list[tuple[int, Any]], cursor: str | None
     ) -> None:
@@ -133,21 +133,21 @@ class TestEnds:
         assert pipeline.bookmark()["cursor"].startswith("c")
 
 
+PLACES = [
+    (2 * DAY, {}, str(BEGINNING + DAY)),
+    (DAY, {"lookback_hours": 0}, str(BEGINNING + DAY)),
+    (DAY, {"start_date": moment(BEGINNING + DAY // 2)}, str(BEGINNING + DAY // 2)),
+    # the lookback reaches beyond the calendar
+    (DAY, {"lookback_hours": 10**12}, "-62135596800000"),
+    # nothing is left of the window, by time: it is not asked for
+    (9 * DAY, {"end_date": moment(BEGINNING + DAY)}, None),
+]
+
+
 class TestByTime:
     """Where there is no cursor, the export resumes by time."""
 
-    @pytest.mark.parametrize(
-        ("seen", "settings", "asked"),
-        [
-            (2 * DAY, {}, str(BEGINNING + DAY)),
-            (DAY, {"lookback_hours": 0}, str(BEGINNING + DAY)),
-            (DAY, {"start_date": moment(BEGINNING + DAY // 2)}, str(BEGINNING + DAY // 2)),
-            # the lookback reaches beyond the calendar
-            (DAY, {"lookback_hours": 10**12}, "-62135596800000"),
-            # nothing is left of the window, by time: it is not asked for
-            (9 * DAY, {"end_date": moment(BEGINNING + DAY)}, None),
-        ],
-    )
+    @pytest.mark.parametrize(("seen", "settings", "asked"), PLACES)
     def test_from_where(
         self, pipeline: Pipeline, seen: int, settings: Json, asked: str | None
     ) -> None:

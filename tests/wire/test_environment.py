@@ -13,17 +13,17 @@ from tests.support.fixtures import Tap
 KEY = "5f0c1c1e-7a3b-4d7e-9b62-0c3f6f1e8a11"
 
 
-@pytest.mark.parametrize(
-    ("key", "warning"),
-    [
-        (KEY, ""),
-        (KEY.upper(), ""),
-        (f'"{KEY}"', "api_key: stands in quotes"),
-        (f"'{KEY}'", "api_key: stands in quotes"),
-        ("sandbox-key", "api_key: is not a version 4 UUID"),
-        ("5f0c1c1e-7a3b-1d7e-9b62-0c3f6f1e8a11", "api_key: is not a version 4 UUID"),
-    ],
-)
+KEYS = [
+    (KEY, ""),
+    (KEY.upper(), ""),
+    (f'"{KEY}"', "api_key: stands in quotes"),
+    (f"'{KEY}'", "api_key: stands in quotes"),
+    ("sandbox-key", "api_key: is not a version 4 UUID"),
+    ("5f0c1c1e-7a3b-1d7e-9b62-0c3f6f1e8a11", "api_key: is not a version 4 UUID"),
+]
+
+
+@pytest.mark.parametrize(("key", "warning"), KEYS)
 def test_a_key_that_is_probably_wrong(sandbox: Sandbox, tap: Tap, key: str, warning: str) -> None:
     sandbox.faults = [Fault(status=401, body=f'{{"title": "{KEY} is unknown"}}'.encode())]
     output = tap(sandbox.config(api_key=key), code=1)

@@ -173,17 +173,17 @@ def dripping(head: bytes, drop: bytes) -> Callable[[socket.socket], None]:
     return drip
 
 
+DRIPPING = [
+    (b"HTTP/1.1 200 OK\r\nX-Slow: ", b"H"),
+    (PLAIN, b" "),
+    (CHUNKED, b"1\r\n \r\n"),
+    (ENDLESS, b" "),
+    (BUSY, b" "),
+]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "response",
-    [
-        (b"HTTP/1.1 200 OK\r\nX-Slow: ", b"H"),
-        (PLAIN, b" "),
-        (CHUNKED, b"1\r\n \r\n"),
-        (ENDLESS, b" "),
-        (BUSY, b" "),
-    ],
-)
+@pytest.mark.parametrize("response", DRIPPING)
 def test_a_response_that_drips(sandbox: Sandbox, tap: Tap, response: tuple[bytes, bytes]) -> None:
     """Ten timeouts for its headers, and ten for its body; then it is retried."""
     between = Between(sandbox, dripping(*response))
@@ -195,17 +195,17 @@ def test_a_response_that_drips(sandbox: Sandbox, tap: Tap, response: tuple[bytes
     assert "no answer from 127.0.0.1" in output.stderr
 
 
-@pytest.mark.parametrize(
-    "head",
-    [
-        b"HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775808\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 10000000000000\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 12, 13\r\n\r\n",
-        CHUNKED + b"ffffffffffffffff\r\n",
-        CHUNKED + b"fffffffffff\r\n",
-        CHUNKED + b"-5\r\n",
-    ],
-)
+ABSURD = [
+    b"HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775808\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 10000000000000\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 12, 13\r\n\r\n",
+    CHUNKED + b"ffffffffffffffff\r\n",
+    CHUNKED + b"fffffffffff\r\n",
+    CHUNKED + b"-5\r\n",
+]
+
+
+@pytest.mark.parametrize("head", ABSURD)
 def test_absurd_lengths(sandbox: Sandbox, tap: Tap, head: bytes) -> None:
     between = Between(sandbox, dripping(head, b"H"))
     url = f"http://{between.host}/export"

@@ -95,20 +95,19 @@ def test_commands_that_read_neither(
 # States
 
 
-@pytest.mark.parametrize(
-    "state",
-    [
-        # all of them mean: from the beginning
-        {},
-        "\ufeff{}",  # with a byte order mark
-        bookmarks(cursor=None, replication_key=None, replication_key_value=None, scope=None),
-        bookmarks(cursor="", replication_key_value=""),
-        bookmarks(progress_markers={"Note": "x"}, starting_replication_value="2026-01-01"),
-        bookmarks(partitions=[{"context": {"a": 1}}]),
-        {"type": "STATE", "value": {}},
-    ],
-    ids=str,
-)
+NO_PLACE: list[object] = [
+    # all of them mean: from the beginning
+    {},
+    "\ufeff{}",  # with a byte order mark
+    bookmarks(cursor=None, replication_key=None, replication_key_value=None, scope=None),
+    bookmarks(cursor="", replication_key_value=""),
+    bookmarks(progress_markers={"Note": "x"}, starting_replication_value="2026-01-01"),
+    bookmarks(partitions=[{"context": {"a": 1}}]),
+    {"type": "STATE", "value": {}},
+]
+
+
+@pytest.mark.parametrize("state", NO_PLACE, ids=str)
 def test_a_state_without_a_place_starts_at_the_beginning(
     sandbox: Sandbox, tap: Tap, state: object
 ) -> None:

@@ -120,16 +120,15 @@ def test_what_the_api_says(sandbox: Sandbox, tap: Tap, body: Any, says: str) -> 
 HOSTILE = "\x1b[31m\u202e\u2028\x85\n2026-01-01 | ERROR | forged"
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        Fault(status=503, times=-1, body=json.dumps({"title": HOSTILE * 5000}).encode()),
-        Fault(status=302, times=-1, headers={"Location": "https://x.example/\x9b" + "y" * 9999}),
-        Fault(status=200, times=-1, body=json.dumps({"items": HOSTILE}).encode()),
-        Fault(status=200, times=-1, body=json.dumps({HOSTILE: {HOSTILE: 5}}).encode()),
-    ],
-    ids=range(4),
-)
+FORGING = [
+    Fault(status=503, times=-1, body=json.dumps({"title": HOSTILE * 5000}).encode()),
+    Fault(status=302, times=-1, headers={"Location": "https://x.example/\x9b" + "y" * 9999}),
+    Fault(status=200, times=-1, body=json.dumps({"items": HOSTILE}).encode()),
+    Fault(status=200, times=-1, body=json.dumps({HOSTILE: {HOSTILE: 5}}).encode()),
+]
+
+
+@pytest.mark.parametrize("fault", FORGING, ids=range(4))
 def test_no_answer_forges_a_line(sandbox: Sandbox, tap: Tap, fault: Fault) -> None:
     sandbox.faults = [fault]
     output = tap(sandbox.config(max_retries=0), code=1)

@@ -184,16 +184,16 @@ def in_batches(sandbox: Sandbox, folder: Path, **settings: Any) -> Json:
     return sandbox.config(**batches(folder / "files", batch_size=70), page_size=30, **settings)
 
 
-@pytest.mark.parametrize(
-    ("given", "scheme", "prefix"),
-    [
-        ({"compression": "gzip"}, "file://", "day/"),
-        ({"compression": "none"}, "file://", "2026/11/croct-"),
-        ({}, "", "day/croct-"),
-        ({"compression": "gzip"}, "", "croct-"),
-        ({"compression": None}, "", None),
-    ],
-)
+PACKED: list[tuple[Json, str, str | None]] = [
+    ({"compression": "gzip"}, "file://", "day/"),
+    ({"compression": "none"}, "file://", "2026/11/croct-"),
+    ({}, "", "day/croct-"),
+    ({"compression": "gzip"}, "", "croct-"),
+    ({"compression": None}, "", None),
+]
+
+
+@pytest.mark.parametrize(("given", "scheme", "prefix"), PACKED)
 def test_where_files_are_and_how_they_are_packed(
     pipeline: Pipeline, tmp_path: Path, given: Json, scheme: str, prefix: str | None
 ) -> None:

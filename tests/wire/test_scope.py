@@ -119,16 +119,16 @@ def test_nothing_of_a_scope_is_missing(pipeline: Pipeline, name: str) -> None:
     pipeline.assert_complete(**settings)
 
 
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        ({"event_types": LARGE}, {"event_types": ["tabOpened", "pageOpened", "tabOpened"]}),
-        ({"start_date": "2026-01-02"}, {"start_date": "2026-01-02T03:00:00.000+03:00"}),
-        ({"end_date": "2026-01-03T00:00:00Z"}, {"end_date": "2026-01-03"}),
-        ({"max_records": 5000}, {"lookback_hours": 1, "time_unit": "milliseconds"}),
-        ({}, {"api_key": "sandbox-key", "event_types": []}),
-    ],
-)
+SAME: list[tuple[Json, Json]] = [
+    ({"event_types": LARGE}, {"event_types": ["tabOpened", "pageOpened", "tabOpened"]}),
+    ({"start_date": "2026-01-02"}, {"start_date": "2026-01-02T03:00:00.000+03:00"}),
+    ({"end_date": "2026-01-03T00:00:00Z"}, {"end_date": "2026-01-03"}),
+    ({"max_records": 5000}, {"lookback_hours": 1, "time_unit": "milliseconds"}),
+    ({}, {"api_key": "sandbox-key", "event_types": []}),
+]
+
+
+@pytest.mark.parametrize(("before", "after"), SAME)
 def test_the_same_in_other_words(pipeline: Pipeline, before: Json, after: Json) -> None:
     state = pipeline.run(**before).state
     output = pipeline.run(**after)

@@ -202,14 +202,14 @@ def test_what_has_no_effect_is_a_mistake(
     assert says in line
 
 
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("selected_streams", ["events"]),
-        ("metadata", [{"breadcrumb": EMAIL, "metadata": {"selected": False}}]),
-        ("users", {"email": {"selected": False}}),
-    ],
-)
+BESIDE = [
+    ("selected_streams", ["events"]),
+    ("metadata", [{"breadcrumb": EMAIL, "metadata": {"selected": False}}]),
+    ("users", {"email": {"selected": False}}),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), BESIDE)
 def test_beside_the_streams(refused: Refused, catalog: Json, key: str, value: object) -> None:
     catalog[key] = value
     assert f"{key} beside `streams` has no effect" in refused(catalog=catalog)
@@ -237,19 +237,19 @@ def test_what_is_tested(sandbox: Sandbox, tap: Tap, catalog: Json, order: int) -
 # Streams that their maps drop
 
 
-@pytest.mark.parametrize(
-    ("maps", "fetched", "made"),
-    [
-        ({"users": "__NULL__"}, {"events", "sessions"}, {"events", "sessions"}),
-        ({"users": None}, {"events", "sessions"}, {"events", "sessions"}),
-        ({"users": {}, "__else__": "__NULL__"}, {"users"}, {"users"}),
-        (
-            {"users": "__NULL__", "people": {"__source__": "users"}, "__else__": None},
-            {"users"},
-            {"people"},
-        ),
-    ],
-)
+DROPPED = [
+    ({"users": "__NULL__"}, {"events", "sessions"}, {"events", "sessions"}),
+    ({"users": None}, {"events", "sessions"}, {"events", "sessions"}),
+    ({"users": {}, "__else__": "__NULL__"}, {"users"}, {"users"}),
+    (
+        {"users": "__NULL__", "people": {"__source__": "users"}, "__else__": None},
+        {"users"},
+        {"people"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("maps", "fetched", "made"), DROPPED)
 def test_a_stream_that_all_of_its_maps_drop(
     sandbox: Sandbox, tap: Tap, maps: Json, fetched: set[str], made: set[str]
 ) -> None:

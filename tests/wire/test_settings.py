@@ -139,19 +139,18 @@ def test_what_gets_a_warning(sandbox: Sandbox, tap: Tap) -> None:
     assert future.startswith("start_date: lies in the future")
 
 
-@pytest.mark.parametrize(
-    ("content", "problem"),
-    [
-        (None, "broken.json cannot be read: No such file or directory\n"),
-        ("", "is empty"),
-        (f"{{'api_key': '{KEY}'}}", "is not valid JSON: "),
-        ("[" * 100_000, "is not valid JSON: "),
-        ('{"api_key": "x", "request_timeout": NaN}', "is not valid JSON: it has NaN"),
-        ('{"stream_maps": {"users": {}, "users": {}}}', 'it has "users" twice in one object'),
-        (f'["{KEY}"]', "must be a JSON object"),
-    ],
-    ids=lambda value: str(value)[:20],
-)
+BROKEN_FILES = [
+    (None, "broken.json cannot be read: No such file or directory\n"),
+    ("", "is empty"),
+    (f"{{'api_key': '{KEY}'}}", "is not valid JSON: "),
+    ("[" * 100_000, "is not valid JSON: "),
+    ('{"api_key": "x", "request_timeout": NaN}', "is not valid JSON: it has NaN"),
+    ('{"stream_maps": {"users": {}, "users": {}}}', 'it has "users" twice in one object'),
+    (f'["{KEY}"]', "must be a JSON object"),
+]
+
+
+@pytest.mark.parametrize(("content", "problem"), BROKEN_FILES, ids=lambda value: str(value)[:20])
 def test_a_broken_configuration_file(
     tmp_path: Path, tap: Tap, content: str | None, problem: str
 ) -> None:
@@ -187,6 +186,25 @@ def test_files_and_the_environment_together(sandbox: Sandbox, tap: Tap, tmp_path
 
 
 MAPS = 'TAP_CROCT_STREAM_MAPS={"users": "__NULL__"}'
+
+
+DOTENV = [
+    (("A=1\nset TAP_CROCT_STREAM_MAPS={}\n", None), "`.env`: line 2 cannot be read"),
+    (('TAP_CROCT_STREAM_MAPS="{"users": null}"\n', None), "`.env`: line 1 cannot be read"),
+    ((f"{MAPS}\n{MAPS[:-1]}\n", None), "line 2 sets TAP_CROCT_STREAM_MAPS again"),
+    (
+        (MAPS, '{"events": null}'),
+        "stream_maps: `.env` and the environment (TAP_CROCT_…) set",
+    ),
+    ((MAPS, '{"users": "__NULL__"}'), ""),
+    (
+        (f"{MAPS}\nTAP_CROCT_STREAM_MAPS=\n", None),
+        "line 2 sets TAP_CROCT_STREAM_MAPS again",
+    ),
+    ((f"{MAPS}\n{MAPS}\n'oops # TAP_CROCT_X\n", None), ""),
+    ((f"{MAPS}\nTAP_CROCT_PAGE_SIZE=5\nTAP_CROCT_PAGE_SIZE=7\n", None), ""),
+    (("TAP_CROCT_PAGE_SIZE=0\n", None), "page_size"),
+]
 
 
 class TestEnvironment:
@@ -235,26 +253,7 @@ class TestEnvironment:
         assert_mistakes(output, [f"TAP_CROCT_PAGESIZE: {hint}"])
         assert sandbox.requests == []
 
-    @pytest.mark.parametrize(
-        ("given", "says"),
-        [
-            (("A=1\nset TAP_CROCT_STREAM_MAPS={}\n", None), "`.env`: line 2 cannot be read"),
-            (('TAP_CROCT_STREAM_MAPS="{"users": null}"\n', None), "`.env`: line 1 cannot be read"),
-            ((f"{MAPS}\n{MAPS[:-1]}\n", None), "line 2 sets TAP_CROCT_STREAM_MAPS again"),
-            (
-                (MAPS, '{"events": null}'),
-                "stream_maps: `.env` and the environment (TAP_CROCT_…) set",
-            ),
-            ((MAPS, '{"users": "__NULL__"}'), ""),
-            (
-                (f"{MAPS}\nTAP_CROCT_STREAM_MAPS=\n", None),
-                "line 2 sets TAP_CROCT_STREAM_MAPS again",
-            ),
-            ((f"{MAPS}\n{MAPS}\n'oops # TAP_CROCT_X\n", None), ""),
-            ((f"{MAPS}\nTAP_CROCT_PAGE_SIZE=5\nTAP_CROCT_PAGE_SIZE=7\n", None), ""),
-            (("TAP_CROCT_PAGE_SIZE=0\n", None), "page_size"),
-        ],
-    )
+    @pytest.mark.parametrize(("given", "says"), DOTENV)
     def test_a_file_that_says_it_in_two_ways(
         self, sandbox: Sandbox, tap: Tap, tmp_path: Path, given: tuple[str, str | None], says: str
     ) -> None:
