@@ -18,9 +18,8 @@ from dev.environments import ROOT
 from dev.running import TAP, Output, clean_environment, launch, write
 from dev.sandbox import Sandbox
 from tap_croct import SIGNALS
-from tests.support.batches import batches
 from tests.support.fixtures import Start
-from tests.support.runs import assert_all
+from tests.support.runs import assert_all, batches
 
 ENVIRONMENT = clean_environment(PYTHONPATH=str(ROOT))
 

@@ -1,12 +1,20 @@
 """Runs against a sandbox, one or many after each other, and what has to come of them."""
 
+import io
 import json
-from typing import Any
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
 
+from dev.crashes import GZIP, records_of
 from dev.expected import KEYS, ORDERS, STREAMS, Record, by_key, expected_records
 from dev.running import Output
 from dev.sandbox import Fault, Sandbox
 from tests.support.fixtures import Json, Tap
+
+_NEVER = threading.Event()
 
 ANEW = "since the bookmark was made: exporting"
 """What the log says of a stream that starts from scratch."""
@@ -52,6 +60,44 @@ def fail_from(sandbox: Sandbox, page: int, status: int = 403) -> None:
     sandbox.faults = [
         Fault(status=status, times=-1, when=lambda r: len(sandbox.pages(r.stream)) >= page)
     ]
+
+
+def batches(folder: Path, **settings: Any) -> dict[str, Any]:
+    """Return settings for batch files in a folder, with other settings of `batch_config`."""
+    storage = {"root": folder.as_uri(), "prefix": "croct-"}
+    return {"batch_config": {"encoding": GZIP, "storage": storage, **settings}}
+
+
+def in_files(output: Output, stream: str) -> list[dict[str, Any]]:
+    """Return the records of a stream in batch files."""
+    return [
+        record
+        for message in output.of("BATCH")
+        for name, record in records_of(message)
+        if name == stream
+    ]
+
+
+def lines_of(process: subprocess.Popen[bytes], *, pause: float, every: int = 1) -> Iterator[bytes]:
+    """Yield the lines that a process writes, as they come, until it ends well.
+
+    Args:
+        process: A process with pipes for its output.
+        pause: Seconds to wait now and then, in which the pipe fills up.
+        every: How many records to read before each pause.
+
+    Raises:
+        AssertionError: If its exit code is not 0.
+    """
+    records = 0
+    with io.BufferedReader(cast("io.RawIOBase", process.stdout), 8192) as reader:
+        for line in reader:
+            yield line
+            if line.startswith(b'{"type":"RECORD"'):
+                records += 1
+                if records % every == 0:
+                    _NEVER.wait(pause)
+    assert process.wait(timeout=30) == 0
 
 
 class Pipeline:

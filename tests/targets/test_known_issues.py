@@ -17,9 +17,9 @@ from dev.postgres import Postgres
 from dev.running import clean_environment, run_tap, write
 from dev.sandbox import Sandbox
 from tests.support import duck
-from tests.support.batches import batches
 from tests.support.loaded import DuckDB, Jsonl, PostgresTarget, S3Jsonl
 from tests.support.pipes import Pipe
+from tests.support.runs import batches
 from tests.support.s3 import S3Server
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("postgres")]

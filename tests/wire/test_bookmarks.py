@@ -14,8 +14,7 @@ from dev.sandbox import Fault, Request, Sandbox
 from dev.sandbox.world import BEGINNING, DAY
 from tests.support.catalogs import entry_of, metadata_of
 from tests.support.fixtures import Json, Start, Tap
-from tests.support.runs import Pipeline, assert_all, serve
-from tests.support.slow_reader import lines_of
+from tests.support.runs import Pipeline, assert_all, lines_of, serve
 
 HOUR = 3_600_000
 

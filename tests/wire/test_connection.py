@@ -15,10 +15,9 @@ import pytest
 import trustme
 
 from dev.sandbox import Fault, Sandbox
-from tests.support.batches import batches
 from tests.support.between import Between
 from tests.support.fixtures import Start, Tap
-from tests.support.runs import assert_all
+from tests.support.runs import assert_all, batches
 
 
 @pytest.mark.parametrize("visits", [30, 0])

@@ -12,10 +12,9 @@ import pytest
 
 from dev.expected import STREAMS, expected_records, flatten
 from dev.sandbox import Fault, Sandbox
-from tests.support.batches import batches, in_files
 from tests.support.catalogs import entry_of, select, select_only
 from tests.support.fixtures import Json, Refused, Tap
-from tests.support.runs import Pipeline, ids
+from tests.support.runs import Pipeline, batches, ids, in_files
 
 # Stream maps: what a privacy officer asks for first, and more
 

@@ -13,8 +13,7 @@ from dev.sandbox import Fault, Request, Sandbox
 from dev.sandbox.world import BEGINNING, DAY
 from tap_croct import times
 from tests.support.fixtures import Start, Tap
-from tests.support.runs import Pipeline, assert_all, ids
-from tests.support.slow_reader import lines_of
+from tests.support.runs import Pipeline, assert_all, ids, lines_of
 
 GONE = b'{"title":"Gone","detail":"The cursor is too old."}'
 

@@ -18,9 +18,9 @@ from singer_sdk.testing import SuiteConfig, get_tap_test_class
 
 from dev.sandbox import Fault, Sandbox, World
 from tap_croct.tap import TapCroct
-from tests.support.batches import batches
 from tests.support.catalogs import selected_catalog
 from tests.support.fixtures import Tap
+from tests.support.runs import batches
 
 
 def code_of(member: Any) -> CodeType | None:
