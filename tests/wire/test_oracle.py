@@ -7,9 +7,8 @@ settings as the tap, and gives the same schemas and records, value for value.
 import pytest
 from hypothesis import given, seed, settings
 
-from tests.support.drawing import Case, cases, odd_items
 from tests.support.fixtures import Start, Tap
-from tests.support.oracle import differences, reference_output
+from tests.support.oracle import Case, cases, differences, odd_items, reference_output
 
 PARTS = 4
 """So that several workers can share the cases."""

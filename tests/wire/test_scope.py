@@ -78,9 +78,6 @@ SCENARIOS: dict[str, list[Step]] = {
         ({"end_date": at(3), "page_size": 20, "max_records": 20, "cut": 9}, 0),
         ({"lookback_hours": 0}, 0),
     ],
-    "windows one after the other": [
-        ({"start_date": at(shift), "end_date": at(shift + 1)}, 0) for shift in range(4)
-    ],
     # What arrives meanwhile is behind the cursor.
     "narrower, then wider": [
         ({"event_types": types}, n) for types, n in ((LARGE, 0), (SMALL, 0), (LARGE, 1))
