@@ -182,21 +182,15 @@ class TestMaxRecords:
 class TestFullTable:
     """A stream forced to FULL_TABLE ignores and keeps no cursor."""
 
-    @pytest.mark.parametrize(
-        "where", ["underscore", "entry", "metadata", "metadata against the entry"]
-    )
+    @pytest.mark.parametrize("where", ["entry", "replication_method", "forced-replication-method"])
     def test_from_the_beginning_each_time(
         self, sandbox: Sandbox, tap: Tap, catalog: Json, where: str
     ) -> None:
         entry = entry_of(catalog, "events")
         if where == "entry":
             entry["replication_method"] = "FULL_TABLE"
-        elif where == "underscore":
-            metadata_of(entry, [])["replication_method"] = "FULL_TABLE"
         else:
-            metadata_of(entry, [])["forced-replication-method"] = "FULL_TABLE"
-        if where == "metadata":
-            del entry["replication_method"]
+            metadata_of(entry, [])[where] = "FULL_TABLE"
         state = tap(sandbox.config()).state
         output = tap(sandbox.config(), catalog=catalog, state=state)
         assert_all(output, sandbox, "events")
