@@ -301,31 +301,26 @@ def test_values_that_are_hard_to_store(nightly: Nights, sandbox: Sandbox) -> Non
 
 
 TAP = Path(sys.executable).parent / "tap-croct"
-AFTER_IT = f"'{TAP}' \"$@\"; printf '%s' "
+LINES = {
+    "a line cut short": '{"type": "RECORD", "stream": "ev',
+    "a text in a time": '{"type": "RECORD", "stream": "users", "record": {"lastModifiedTime": "x"}}',
+}
+FAILURES = {
+    **{
+        name: ("tap-croct", f"'{TAP}' \"$@\"; printf '%s' '{line}'") for name, line in LINES.items()
+    },
+    "a state that cannot be kept": ("mv", "exit 1"),
+}
 
 
-FAILURES = [
-    ("tap-croct", AFTER_IT + """'{"type": "RECORD", "stream": "ev'"""),
-    (
-        "tap-croct",
-        AFTER_IT
-        + """'{"type": "RECORD", "stream": "users", "record": {"lastModifiedTime": "soon"}}'""",
-    ),
-    ("mv", "exit 1"),
-]
-
-
-@pytest.mark.parametrize(
-    ("program", "script"),
-    FAILURES,
-    ids=["a line cut short", "a text in a time", "a state that cannot be kept"],
-)
-def test_what_fails(nightly: Nights, sandbox: Sandbox, program: str, script: str) -> None:
+@pytest.mark.parametrize("failure", FAILURES)
+def test_what_fails(nightly: Nights, sandbox: Sandbox, failure: str) -> None:
     """The state stays, and tables too, unless they are loaded; the next night doubles nothing."""
     assert nightly.run() == 0
     state = nightly.state
     before = rows(nightly)
     change(sandbox)
+    program, script = FAILURES[failure]
     fake = nightly.fake(program, script)
     assert nightly.run() == 1
     assert nightly.state == state

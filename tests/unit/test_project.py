@@ -1,4 +1,4 @@
-"""The project's own files: workflows, templates, hooks, the plugin definition, modules, pages."""
+"""The project's own files: workflows, templates, hooks, the plugin definition, pages, tools."""
 
 import ast
 import json
@@ -6,7 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -19,9 +19,11 @@ from check_jsonschema import main as check_jsonschema  # type: ignore[import-unt
 from click.testing import CliRunner
 
 from dev import dictionary
+from dev.bench import __main__ as bench
 from dev.environments import REQUIREMENTS, ROOT
-from dev.expected import KEYS, STREAMS, expected_records
+from dev.expected import KEYS, STREAMS, Record, expected_records
 from dev.sandbox import World
+from dev.warehouse import row_differences
 from tap_croct import schemas
 from tap_croct.tap import TapCroct
 from tests.support.documents import PROJECT, table
@@ -362,3 +364,46 @@ def test_every_event_type_is_there() -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", DICTIONARY, re.MULTILINE))
     assert schemas.EVENT_DESCRIPTIONS.items() <= rows.items()
     assert schemas.EVENT_DESCRIPTIONS.keys() == schemas.PAYLOADS.keys()
+
+
+# Tools that measure and compare do what they say; how fast the tap is, no test asks
+
+
+@pytest.mark.slow
+def test_each_figure_has_its_limit_and_a_missed_one_is_the_exit_code(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """With 1,000 records, starting up alone is more than a third of what the template takes."""
+    assert bench.main(["--only", "batch", "discovery", "--records", "1000", "--runs", "1"]) == 1
+    text = capsys.readouterr().out
+    assert re.search(
+        r"^\| events, batch files .+ 1/[\d.]+ \(1/3\).+ MISSED \|$", text, re.MULTILINE
+    )
+    assert re.search(r"^\| `--discover`.+ [\d.]+ \(1\.7\).+ (ok|MISSED) +\|$", text, re.MULTILINE)
+
+
+# What compares warehouses with the source sees each kind of difference
+
+
+def stored(record: Record) -> Record:
+    return {**record, "lastModifiedTime": record["lastModifiedTime"].removesuffix("Z")}
+
+
+CHANGES = [
+    (lambda rows: None, None),
+    (lambda rows: rows.pop(), "is missing"),
+    (lambda rows: rows.append(rows[0]), "rows, "),
+    (lambda rows: rows[0].update(company="another"), "company: 'another', "),
+    (lambda rows: rows[0].update(added=1), "columns that no record has: ['added']"),
+    (lambda rows: rows[0].update(lastModifiedTime="2026-01-01"), "lastModifiedTime: "),
+]
+
+
+@pytest.mark.parametrize(("change", "said"), CHANGES)
+def test_a_difference_is_a_line(change: Callable[[list[Record]], object], said: str | None) -> None:
+    wanted = [{**user, "birthDate": None} for user in expected_records(World(visits=9), "users")]
+    rows = list(map(stored, wanted))
+    change(rows)
+    lines = row_differences("users", rows, wanted)
+    assert (lines == []) is (said is None)
+    assert said is None or said in "\n".join(lines)

@@ -66,7 +66,6 @@ SCENARIOS: dict[str, list[Step]] = {
     # Sessions and users have no types.
     "more types": [({"event_types": SMALL}, 0), ({"event_types": LARGE}, 1)],
     "all types": [({"event_types": SMALL}, 0), ({}, 1)],
-    "other types": [({"event_types": SMALL}, 0), ({"event_types": ["tabOpened"]}, 1)],
     "earlier": [({"start_date": at(2)}, 0), ({"start_date": at(1)}, 3)],
     "from the beginning": [({"start_date": at(2)}, 0), ({}, 3)],
     "a later end of a window that is not over": [
