@@ -173,7 +173,6 @@ def test_a_bundle_that_cannot_be_used(
     config = {"api_key": "some-key", "api_url": "HTTPS://localhost:9", "max_retries": 0}
     output = tap(config, **{"REQUESTS_CA_BUNDLE": "", variable: str(bundle)}, code=1)
     assert f"{variable} names {bundle}, which cannot be used" in output.last_line
-    assert "Traceback" not in output.stderr
 
 
 # The key as it arrives, the working directory, and proxies
