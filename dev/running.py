@@ -112,7 +112,7 @@ def run_tap(
 
 
 def launch(
-    folder: Path, config: object, *, state: object = None, stderr: int = PIPE, pipesize: int = -1
+    folder: Path, config: object, *, state: object = None, **streams: Any
 ) -> subprocess.Popen[bytes]:
     """Start the tap as a process; return it with pipes for its output.
 
@@ -120,11 +120,10 @@ def launch(
         folder: Working directory, and where the files are written.
         config: See `arguments`.
         state: See `arguments`.
-        stderr: See `Popen`.
-        pipesize: See `Popen`.
+        streams: Options of `Popen`, such as `stderr` and `pipesize`.
     """
     return subprocess.Popen(
         [*TAP, *arguments(folder, config, state=state)],
         cwd=folder, env=clean_environment(PYTHONPATH=str(ROOT)),
-        bufsize=0, stdout=PIPE, stderr=stderr, pipesize=pipesize,
+        bufsize=0, **{"stdout": PIPE, "stderr": PIPE, **streams},
     )  # fmt: skip

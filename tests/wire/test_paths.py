@@ -3,7 +3,6 @@
 import gzip
 import hashlib
 import json
-import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -268,16 +267,9 @@ def batches_in(root: str) -> Json:
 WITHOUT_PACKAGE = ["gs://bucket", "s3://bucket/folder", "sftp://x/y", "simplecache::gs://bucket"]
 
 
-UNKNOWN = ["s4://bucket/x", "nothing://x", "S3://bucket", "s3:/bucket", "memory://x", "zip://x"]
+UNKNOWN = ["s4://bucket/x", "nothing://x", "S3://bucket", "s3:/bucket", "zip://x"]
 
 
 @pytest.mark.parametrize("root", [*UNKNOWN, *WITHOUT_PACKAGE])
 def test_an_unknown_storage(refused: Refused, root: str) -> None:
     assert "batch_config.storage.root: cannot be written to" in refused(batches_in(root))
-
-
-def test_parquet_without_its_package(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    config = batches_in("files")
-    config["batch_config"]["encoding"]["format"] = "parquet"
-    assert "batch_config.encoding.format: `parquet` needs pyarrow" in refused(config)
