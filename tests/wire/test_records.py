@@ -241,6 +241,11 @@ class TestWhatTheSchemaDoesNotKnow:
             "users.address.floor",
         ]
 
+    def test_free_keys_are_not_listed(self, sandbox: Sandbox, tap: Tap) -> None:
+        sandbox.world.items("events")[3]["payload"]["new"] = {"jane.doe@mail.example": {"x": 1}}
+        (warning,) = tap(sandbox.config(**PATHS["flattened"])).warnings
+        assert warning.endswith(": events.payload.new")
+
     def test_a_long_list_is_cut(self, sandbox: Sandbox, tap: Tap) -> None:
         user = sandbox.world.items("users")[0]
         user.update({f"new{number:04}\n\x1b{'x' * 500}": 1 for number in range(5000)})

@@ -191,6 +191,7 @@ MAPS = 'TAP_CROCT_STREAM_MAPS={"users": "__NULL__"}'
 DOTENV = [
     (("A=1\nset TAP_CROCT_STREAM_MAPS={}\n", None), "`.env`: line 2 cannot be read"),
     (('TAP_CROCT_STREAM_MAPS="{"users": null}"\n', None), "`.env`: line 1 cannot be read"),
+    (('TAP_CROCT_STREAM_MAPS=\n{"users": "__NULL__"}\n', None), "line 2 cannot be read"),
     ((f"{MAPS}\n{MAPS[:-1]}\n", None), "line 2 sets TAP_CROCT_STREAM_MAPS again"),
     (
         (MAPS, '{"events": null}'),
@@ -248,9 +249,10 @@ class TestEnvironment:
         assert_mistakes(output, [line for _, line in wrong.values()])
         output = tap(None, "--config=ENV", code=1, TAP_CROCT_API_KEY="")
         assert_mistakes(output, ["api_key: is required"])
-        output = tap(sandbox.config(), "--config=ENV", code=1, TAP_CROCT_PAGESIZE="5")
-        hint = 'is not a setting; did you mean "TAP_CROCT_PAGE_SIZE"'
-        assert_mistakes(output, [f"TAP_CROCT_PAGESIZE: {hint}"])
+        for name in ("TAP_CROCT_PAGESIZE", "tap_croct_page_size"):
+            output = tap(sandbox.config(), "--config=ENV", code=1, **{name: "5"})
+            hint = 'is not a setting; did you mean "TAP_CROCT_PAGE_SIZE"'
+            assert_mistakes(output, [f"{name}: {hint}"])
         assert sandbox.requests == []
 
     @pytest.mark.parametrize(("given", "says"), DOTENV)

@@ -52,6 +52,7 @@ WRONG: list[tuple[Json, str]] = [
     ({"*": {"zzz": None}}, "zzz: cannot remove an unknown property"),
     ({"users": {"address.street": None}}, "deselected in the catalog"),
     ({"users": {"__fliter__": "True"}}, 'unknown option; did you mean "__filter__"?'),
+    ({"users": {"_filter_": "True"}}, 'unknown option; did you mean "__filter__"?'),
     ({"users": {"email": "sha256("}}, "`sha256(` is not an expression"),
     ({"users": {"email": " Null"}}, 'email: must be an expression (a string) or "__NULL__"'),
     ({"users": {"email": "md5(config['pepper'] + email)"}}, "add it to `stream_map_config`"),
@@ -104,7 +105,10 @@ def test_fake_without_its_package(refused: Refused, monkeypatch: pytest.MonkeyPa
 DOUBTFUL = [
     ({"e-mail": "str(email)", "emailHash": "str(email)"}, "e-mail: this adds a column; did"),
     ({"address.city": "'x'"}, "users: address.city: this adds a column, and leaves the nested"),
-    ({"address__city": "'x'"}, "leaves the nested property as it is"),
+    *(
+        ({name: "'x'"}, "leaves the nested")
+        for name in ("address__city", "address/city", "users.email")
+    ),
     ({}, "users: is an empty map"),
 ]
 
@@ -121,6 +125,7 @@ FAILING = [
     ("record[email or 'x']", "KeyError"),
     ("'a'.encode(email or 'x')", "LookupError"),
     ("email + 5", "TypeError: can only concatenate str"),
+    ("fake.get_formatter(email or 'x')", "AttributeError."),
     ("email.lowr()", "AttributeDoesNotExist: Attribute 'lowr' does not exist"),
     ("int('9' * 20 + email[:0]) << 99999", "NumberTooHigh."),
     ("int('9' * 20 + email[:0]) ** 2", "NumberTooHigh."),
