@@ -72,10 +72,10 @@ def differences(stream_maps: Mapping[str, Any], variable: str) -> Iterator[str]:
     arrived = _paths(stream_maps)
     if differ := [p for p in {**arrived, **shown} if arrived.get(p) != shown.get(p)]:
         yield (
-            f"stream_maps: {listed(differ, len(differ))}: TAP_CROCT_STREAM_MAPS in the environment "
-            "says something else. Meltano drops nulls inside of a stream's map: write "
-            f'"{NULL_STRING}" instead. It also merges the variable with meltano.yml: write all '
-            "maps into one place. Without Meltano, only `--config=ENV` reads the variable"
+            f"stream_maps: {listed(differ, len(differ))}: the environment says something else. "
+            f'Meltano drops nulls inside of a stream\'s map: write "{NULL_STRING}" instead. It '
+            "also merges TAP_CROCT_STREAM_MAPS with meltano.yml: write all maps into one place. "
+            "Without Meltano, only `--config=ENV` reads that variable"
         )
 
 

@@ -117,7 +117,7 @@ def what_people_write(project: Project) -> None:
     wrong: list[tuple[Json, tuple[str, ...], str]] = [
         ({"schema": {"users": {"email": email}}}, (), "is true in the metadata, false in its"),
         ({}, ("stream_maps.users.email", "null"), 'an expression (a string) or "__NULL__"'),
-        ({"config": {"stream_maps": maps}}, (), "stream_maps: users.email: TAP_CROCT_STR"),
+        ({"config": {"stream_maps": maps}}, (), "stream_maps: users.email: the environ"),
     ]
     for change, command, why in wrong:
         _, said = users(change, *command, fails=True)
