@@ -22,9 +22,12 @@ SILENT: dict[str, Json] = {
     "nothing": {},
     "critical": {"root": {"level": "CRITICAL"}},
     "null": {"handlers": {"console": {"class": "logging.NullHandler"}}, "root": ROOT},
-    "critical handler": {
-        "handlers": {"console": {**CONSOLE["console"], "level": "CRITICAL"}},
-        "root": ROOT,
+    **{
+        f"{level} handler": {
+            "handlers": {"console": {**CONSOLE["console"], "level": level}},
+            "root": ROOT,
+        }
+        for level in ("CRITICAL", "ERROR")
     },
 }
 MISTAKES: list[tuple[Json, str]] = [
@@ -41,6 +44,8 @@ def test_the_explanation_comes_last(sandbox: Sandbox, tap: Tap, tmp_path: Path, 
     for settings, explanation in MISTAKES:
         output = tap(sandbox.config(**settings), code=1, **file)
         assert explanation in output.last_line
+        heard = name in {"handlers", "nothing", "ERROR handler"}
+        assert output.last_line.startswith("tap-croct: ") is not heard
         assert "Config validation failed" not in output.stderr
         assert "unhandled" not in output.stderr
     output = tap(sandbox.config(), state="{", code=1, **file)

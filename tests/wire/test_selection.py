@@ -158,6 +158,7 @@ MISTAKES: list[tuple[Change, str]] = [
     (in_schema(*EMAIL, key="metadata", value={"selected": "false"}), "metadata in its schema"),
     (selects(["properties", "address", "city"]), f"must be written {json.dumps(CITY)}"),
     (selects([*CITY[:3], "*"]), "there are no wildcards"),
+    (selects([*CITY[:3], "citi"]), 'there is no property citi; did you mean "city"'),
     (selects(["Properties", "email"]), 'must be written ["properties", "email"]'),
     (selects(["properties", "e-mail"]), 'did you mean "email"'),
     (selects(["properties", "vip"]), "additionalProperties.vip"),
