@@ -23,12 +23,11 @@ _SELECTED = "selected"
 _BY_DEFAULT = "selected-by-default"
 _INCLUSION = "inclusion"
 _INCLUSIONS = ("available", "automatic", "unsupported")
-_ABOUT = re.compile(
-    "select|(ex|in)clu[ds]|(black|white)-?list|ignore|omit|skip|disable|enabled|hidden"
-    "|^(is-|do-|not?-)*(active|allow|block|delete|deny|discard|drop|enable|export|extract|filter"
-    "|hide|keep|load|mask|redact|reject|remove|replicate|show|suppress|sync|use|visible)(p?e?d)?$"
+_ABOUT = re.compile(  # finds what says something of selection in a key
+    "select|(ex|in)clude|inclusion|(black|white)-?list|ignore|omit|skip|disable|enabled|hidden"
+    "|^(is-|do-|not?-)*(active|allow|block|delete|deny|discard|drop|enable|exclusion|export|extract"
+    "|filter|hide|keep|mask|redact|reject|remove|replicate|show|suppress|sync|use|visible)(p?e?d)?$"
 )
-"""Finds what says something of selection in a key."""
 
 _BRANCHES = ("allOf", "anyOf", "oneOf")
 _IN_SCHEMAS = ("const", "default", "enum", "examples", "items", "properties", *_BRANCHES)
@@ -201,12 +200,12 @@ class _Entry:
         elif right != breadcrumb:
             known = right if right and right in self._types else ("properties", "email")
             text = f"must be written {'' if known is right else 'like '}{_shown(known)}"
+        elif "*" in name and declared:
+            text = f"there are no wildcards: {name} selects nothing"
         elif rest and depth == 0:
             place = f"{ADDITIONAL}.{name}, which is {_shown(_path([ADDITIONAL, name]))}"
             text = f"there is no property {name}{guess(name, declared) or '.'}"
             text = f"{text} What the schema lacks lands in {place}"
-        elif "*" in name:
-            text = f"there are no wildcards: {name} selects nothing"
         elif rest and (meant := guess(name, declared, _SHORT.get(len(name), MISSPELT))):
             text = f"there is no property {name}{meant}"
         if text:
@@ -221,8 +220,9 @@ class _Entry:
         (_, key), (_, replication_key) = self._own
         schema = entry["schema"]
         schema["properties"] = properties = dict(schema.get("properties") or {})
-        for own in (key, replication_key, ADDITIONAL):  # catalogs of 0.1.0 lack the last
+        for own in (key, replication_key):
             properties.setdefault(own, declared[own])
+        properties[ADDITIONAL] = declared[ADDITIONAL]  # it takes anything, and 0.1.0 had it not
         for path in self._own:
             self._metadata.setdefault(path, {})[_INCLUSION] = "automatic"
         root = self._metadata.setdefault((), {})

@@ -123,7 +123,7 @@ def check(response: requests.Response, longest_wait: float) -> None:
         longest_wait: Seconds that the API can ask to wait before a retry.
 
     Raises:
-        RetriableError: For 408, 429 and all 5xx, for what has a `Retry-After`, and for every 4xx
+        RetriableError: For 408, 429 and all 5xx, for 4xx with a `Retry-After`, and for every 4xx
             that is not a problem of the API: some gateway on the way gave it.
         ApiError: For everything else but 200.
     """
@@ -154,12 +154,12 @@ def not_json(response: requests.Response, error: ValueError) -> str:
         response: The response.
         error: What the decoder said.
     """
-    encoding = response.headers.get("Content-Encoding", "").strip().lower()
-    if encoding not in {"", "identity", "gzip", "deflate"}:
-        return f"The body is encoded as {printable(encoding)}, which cannot be decoded"
     size = len(response.content)
     if not size:
         return "It has no body"
+    encoding = response.headers.get("Content-Encoding", "").strip().lower()
+    if encoding not in {"", "identity", "gzip", "x-gzip", "deflate"}:
+        return f"The body is encoded as {printable(encoding)}, which cannot be decoded"
     return f"The body of {size:,} bytes is not valid JSON ({printable(error)})"
 
 

@@ -1,6 +1,5 @@
 """What a run is given: files, the environment and the state of an earlier run."""
 
-import contextlib
 import importlib.util
 import io
 import json
@@ -152,17 +151,19 @@ def variables() -> dict[str, dict[str, str]]:
         message = f"The working directory, or the `.env` in it, cannot be read: {error}"
         raise InputError(message) from None
     values: dict[str, str] = {}
+    is_empty = False  # the variable of the line before
     for found in parse_stream(io.StringIO(text)):  # python-dotenv itself only logs what is wrong
-        line = found.original.string.partition("#")[0].lstrip()
-        wrong = found.error and (
-            PREFIX in line or line.startswith("{")
-        )  # JSON on a line of its own
+        line = found.original.string.partition("#")[0].lstrip("'\" \t")
+        unread = found.error and PREFIX in line
+        unread |= is_empty and line.startswith(("{", "["))  # its value, on a line of its own
+        wrong = unread
         if found.key in values and found.key.startswith(PREFIX):
             texts = {values[found.key].strip(), (found.value or "").strip()}
             wrong = len(texts) > 1 and any(text.startswith("{") for text in texts)  # an object
         values[found.key or ""] = found.value or ""
+        is_empty = (found.key or "").startswith(PREFIX) and not found.value
         if wrong:
-            why = "cannot be read" if found.error else f"sets {found.key} again, in another way"
+            why = "cannot be read" if unread else f"sets {found.key} again, in another way"
             message = f"`.env`: line {found.original.line} {why}"
             raise InputError(message)
     sources: dict[str, Mapping[str, str | None]] = {
@@ -177,18 +178,6 @@ def variables() -> dict[str, dict[str, str]]:
         }
         for source, both in sources.items()
     }
-
-
-def shown_maps() -> str:
-    """Return what the environment or `.env` says of stream maps, whether it is read or not.
-
-    Meltano names the setting once after the plugin, which people name as they like, and once not.
-    """
-    found: dict[str, str] = {}
-    with contextlib.suppress(InputError):  # of a file that may not be asked for
-        for source in variables().values():
-            found |= source
-    return os.environ.get(MELTANO_MAPS) or found.get(f"{PREFIX}STREAM_MAPS", "")
 
 
 def settings_in(

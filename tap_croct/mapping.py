@@ -108,7 +108,9 @@ class _Mapping:
         self._map = stream_map
         self._columns = stream_map.transformed_schema["properties"].keys()
         self._left_out = left_out
-        self._flatten = Flattener(stream_map) if stream_map.flattening_enabled else None
+        self._flatten = (
+            Flattener(stream_map, stream.schema) if stream_map.flattening_enabled else None
+        )
         stream_map.flattening_options = None  # the schema is flat already; so records are not
         if isinstance(stream_map, CustomStreamMap):  # the `json` of Python takes no `Decimal`
             stream_map.expr_evaluator.functions["json"] = _JSON

@@ -160,11 +160,12 @@ class Flattener:
     without a column is left out: it stands for an object whose columns are missing.
     """
 
-    def __init__(self, stream_map: StreamMap) -> None:
+    def __init__(self, stream_map: StreamMap, schema: dict[str, Any]) -> None:
         """Prepare for a schema.
 
         Args:
             stream_map: The stream map with the flattened schema, and the options.
+            schema: The tap's own schema of the stream.
         """
         self.without_column: set[str] = set()
         """Paths of what had no column, up to the first name that the schema lacks."""
@@ -174,9 +175,10 @@ class Flattener:
         self._options = options
         self._names: dict[Path, dict[str, str]] = {}
         self._left = _MOST_NAMES
-        paths = [*_paths(stream_map.raw_schema, options.max_level)]
+        paths = _paths(stream_map.raw_schema, options.max_level)
         self._owners = {self._name(path): path for path in paths}
-        self._declared = {path[:n] for path in paths for n in range(len(path))}
+        known = _paths(schema, options.max_level)
+        self._declared = {path[:n] for path in known for n in range(len(path))}
 
     def __call__(self, record: dict[str, Any]) -> dict[str, Any]:
         """Flatten a record.

@@ -221,7 +221,7 @@ class StreamMaps:
         else:
             if name not in known and (similar := guess(name, known, MISSPELT)):
                 self.logger.warning("%s: this adds a column%s", here, similar)
-            elif known.intersection(_NESTED.split(name)) - {name}:
+            elif _NESTED.split(name)[0] in known - {name}:
                 self.logger.warning(
                     "%s: this adds a column, and leaves the nested property as it is. To leave "
                     "that out, deselect it in the catalog",

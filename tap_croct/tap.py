@@ -218,13 +218,13 @@ def _checked(given: Mapping[str, Any], *, testing: bool) -> tuple[dict[str, Any]
     logs.redact(str(config.get("api_key") or "").strip().strip("'\""))
     maps = config.get("stream_maps")
     mistakes = settings.validate(config)
-    shown = inputs.shown_maps()
+    variable = os.environ.get(f"{inputs.PREFIX}STREAM_MAPS", "").strip()
     if isinstance(maps, dict):
-        mistakes += stream_maps.differences(maps, shown)
+        mistakes += stream_maps.differences(maps, os.environ.get(inputs.MELTANO_MAPS) or variable)
         if "MELTANO_EXTRACTOR_NAME" in os.environ and inputs.MELTANO_MAPS not in os.environ:
             text = "meltano.yml does not declare it with `kind: object`: nulls in it are dropped"
             TapCroct.logger.warning("stream_maps: %s", text)
-    elif maps is None and shown not in ("", "null"):
+    elif maps is None and variable not in ("", "null", "{}"):
         TapCroct.logger.warning("TAP_CROCT_STREAM_MAPS is set, but only `--config=ENV` reads it")
     misspelt, unknown = logs.unknown(config, settings.SETTINGS["properties"])
     mistakes += misspelt

@@ -141,7 +141,7 @@ class _Handler(Handler):
         """Let time pass in the shop; not part of the API."""
         world = self.sandbox.world
         with self.sandbox.lock:
-            world.go_on(int(parse_qs(urlsplit(self.path).query)["count"][0]))
+            world.go_on(int(parse_qs(urlsplit(self.path).query).get("count", ["1"])[0]))
             self.send(200, {stream: len(log.items) for stream, log in world.logs.items()})
 
     def _export(self, request: Request) -> None:

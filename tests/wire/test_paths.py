@@ -155,10 +155,14 @@ def test_a_column_is_not_taken_by_what_has_none(sandbox: Sandbox, tap: Tap, cata
     plan = {"type": ["object", "null"], "properties": {"level": text}}
     declared = entry_of(catalog, "users")["schema"]["properties"]
     declared["customAttributes"]["properties"] = {"plan__level": text, "plan": plan}
-    values = {"plan": {"level": "deep"}, "plan__level": "gold"}
+    declared["additionalProperties"]["properties"] = {"other": text}
+    values = {"plan": {"level": "deep"}, "plan__level": "gold", "jane.doe@mail.example": 1}
     sandbox.world.items("users")[0]["customAttributes"] = values
     config = sandbox.config(flattening_enabled=True, flattening_max_depth=1)
-    user = tap(config, catalog=catalog).records("users")[0]
+    output = tap(config, catalog=catalog)
+    user = output.records("users")[0]
+    assert "jane.doe" in user["additionalProperties"]
+    assert "jane.doe" not in output.stderr
     assert user["customAttributes__plan__level"] == "gold"
     assert json.loads(user["customAttributes__plan"]) == {"level": "deep"}
 

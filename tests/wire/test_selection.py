@@ -97,6 +97,7 @@ WORKS: list[tuple[str, Change]] = [
     ("nothing", lambda users: users.pop("metadata")),
     ("nothing", puts(selected=True)),
     ("nothing", selects(EMAIL, "true")),
+    ("nothing", in_schema("properties", "statistics", key="exclusiveMinimum", value=0)),
     ("nothing", selects(EMAIL, None)),
     ("nothing", selects(["properties", "address", "properties", "addedLater"])),
 ]
@@ -158,6 +159,7 @@ MISTAKES: list[tuple[Change, str]] = [
     (in_schema(*EMAIL, key="metadata", value={"selected": "false"}), "metadata in its schema"),
     (selects(["properties", "address", "city"]), f"must be written {json.dumps(CITY)}"),
     (selects([*CITY[:3], "*"]), "there are no wildcards"),
+    (selects(["properties", "first*"]), "there are no wildcards"),
     (selects([*CITY[:3], "citi"]), 'there is no property citi; did you mean "city"'),
     (selects(["Properties", "email"]), 'must be written ["properties", "email"]'),
     (selects(["properties", "e-mail"]), 'did you mean "email"'),
