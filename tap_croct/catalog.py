@@ -24,8 +24,8 @@ _BY_DEFAULT = "selected-by-default"
 _INCLUSION = "inclusion"
 _INCLUSIONS = ("available", "automatic", "unsupported")
 _ABOUT = re.compile(  # finds what says something of selection in a key
-    "select|(ex|in)clude|inclusion|(black|white)-?list|ignore|omit|skip|disable|enabled|hidden"
-    "|^(is-|do-|not?-)*(active|allow|block|delete|deny|discard|drop|enable|exclusion|export|extract"
+    "select|(ex|in)clud(e|ing)|inclusion|(black|white)-?list|ignore|omit|skip|disable|enabled|hidden"
+    "|^(is-|do-|not?-)*(active|allow|block|delete|deny|discard|drop|enable|exclusions?|export|extract"
     "|filter|hide|keep|mask|redact|reject|remove|replicate|show|suppress|sync|use|visible)(p?e?d)?$"
 )
 
@@ -200,8 +200,8 @@ class _Entry:
         elif right != breadcrumb:
             known = right if right and right in self._types else ("properties", "email")
             text = f"must be written {'' if known is right else 'like '}{_shown(known)}"
-        elif "*" in name and declared:
-            text = f"there are no wildcards: {name} selects nothing"
+        elif "*" in "".join(rest):
+            text = "there are no wildcards: it selects nothing"
         elif rest and depth == 0:
             place = f"{ADDITIONAL}.{name}, which is {_shown(_path([ADDITIONAL, name]))}"
             text = f"there is no property {name}{guess(name, declared) or '.'}"

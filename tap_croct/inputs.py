@@ -151,17 +151,14 @@ def variables() -> dict[str, dict[str, str]]:
         message = f"The working directory, or the `.env` in it, cannot be read: {error}"
         raise InputError(message) from None
     values: dict[str, str] = {}
-    is_empty = False  # the variable of the line before
     for found in parse_stream(io.StringIO(text)):  # python-dotenv itself only logs what is wrong
-        line = found.original.string.partition("#")[0].lstrip("'\" \t")
-        unread = found.error and PREFIX in line
-        unread |= is_empty and line.startswith(("{", "["))  # its value, on a line of its own
-        wrong = unread
+        line = found.original.string.partition("#")[0].lstrip("'\" \t\r\n")
+        # JSON on a line of its own: some variable's value, in vain.
+        wrong = unread = line.startswith(("{", '["')) or (found.error and PREFIX in line)
         if found.key in values and found.key.startswith(PREFIX):
             texts = {values[found.key].strip(), (found.value or "").strip()}
             wrong = len(texts) > 1 and any(text.startswith("{") for text in texts)  # an object
         values[found.key or ""] = found.value or ""
-        is_empty = (found.key or "").startswith(PREFIX) and not found.value
         if wrong:
             why = "cannot be read" if unread else f"sets {found.key} again, in another way"
             message = f"`.env`: line {found.original.line} {why}"

@@ -135,7 +135,7 @@ NO_KEY = "`email` is one of the keys, and not a property that is selected"
 AS_A_KEY = puts(key_properties=["userId", "email"])
 WORDS = ["excluded", "isExcluded", "selected_at", "skip", "ignore", "hidden", "omit", "enabled"]
 WORDS += ["replicated", "remove", "active", "dropped", "enable", "hide", "no-sync", "do-not-sync"]
-WORDS += ["mask", "redacted", "blocked", "exclusion", "blacklist"]
+WORDS += ["mask", "redacted", "blocked", "exclusions", "excluding", "blacklist"]
 ODD: list[object] = [5, None, {"properties": 1, "email": 2}, ["properties"], ["users", "email"]]
 MISTAKES: list[tuple[Change, str]] = [
     (selects(EMAIL, "no"), f'["properties", "email"]: `selected` {BOOLEAN}'),
@@ -158,8 +158,8 @@ MISTAKES: list[tuple[Change, str]] = [
     (selects(EMAIL, {"selected": False}, "metadata"), "`selected` below metadata in its metadata"),
     (in_schema(*EMAIL, key="metadata", value={"selected": "false"}), "metadata in its schema"),
     (selects(["properties", "address", "city"]), f"must be written {json.dumps(CITY)}"),
-    (selects([*CITY[:3], "*"]), "there are no wildcards"),
     (selects(["properties", "first*"]), "there are no wildcards"),
+    (selects(["properties", "customAttributes", "properties", "*"]), "there are no wildcards"),
     (selects([*CITY[:3], "citi"]), 'there is no property citi; did you mean "city"'),
     (selects(["Properties", "email"]), 'must be written ["properties", "email"]'),
     (selects(["properties", "e-mail"]), 'did you mean "email"'),

@@ -192,7 +192,7 @@ DOTENV = [
     (("A=1\nset TAP_CROCT_STREAM_MAPS={}\n", None), "`.env`: line 2 cannot be read"),
     (('TAP_CROCT_STREAM_MAPS="{"users": null}"\n', None), "`.env`: line 1 cannot be read"),
     (('TAP_CROCT_STREAM_MAPS=\n{"users": "__NULL__"}\n', None), "line 2 cannot be read"),
-    (('TAP_CROCT_STREAM_MAPS=\n{"users":"__NULL__"}\n', None), "line 2 cannot be read"),
+    (('TAP_CROCT_STREAM_MAPS=\n\n# all\n{"users":"__NULL__"}\n', None), "cannot be read"),
     ((f"{MAPS}\n{MAPS[:-1]}\n", None), "line 2 sets TAP_CROCT_STREAM_MAPS again"),
     (
         (MAPS, '{"events": null}'),
