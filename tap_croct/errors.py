@@ -256,7 +256,7 @@ def describe(error: Exception, asked: str) -> str:
     if isinstance(error, Timeout):
         return f"no answer from {asked} in time"
     if isinstance(error, ContentDecodingError):
-        return f"the answer of {asked} cannot be decoded: {printable(error)}"
+        return f"the answer of {asked} cannot be decoded: {_root(error)}"
     if isinstance(error, SSLError):
         reason = _root(error)
         if any(sign in reason for sign in _NO_TLS):
