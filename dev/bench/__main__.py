@@ -233,14 +233,17 @@ def read_slowly(command: list[str], pause: float) -> float:
     Returns:
         The seconds from the first record to the last.
     """
-    times = []
+    times: list[float] = []
     with start(command, subprocess.PIPE) as process:
         assert process.stdout is not None
         for line in process.stdout:
             if b'"RECORD"' in line[:20]:
+                if len(times) % PAGE == 0:
+                    began = time.monotonic()
                 times.append(time.monotonic())
                 if len(times) % 20 == 0:  # a thousand pauses a page would take longer
-                    time.sleep(pause * 20 / PAGE)
+                    due = began + pause * ((len(times) - 1) % PAGE + 1) / PAGE
+                    time.sleep(max(0, due - time.monotonic()))
     return times[-1] - times[0]
 
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import cycle
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -79,6 +80,18 @@ def test_before_the_first_line() -> None:
         signal.raise_signal(signal.SIGTERM)
 
 
+def test_after_the_last_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no line left to bring to its end."""
+
+    def write(data: bytes) -> int:
+        signal.raise_signal(signal.SIGTERM)
+        return len(data)
+
+    monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=SimpleNamespace(write=write)))
+    with pytest.raises(SystemExit, match="143"):
+        TapCroct(config={"api_key": "some-key"}).run_discovery()
+
+
 @pytest.mark.slow
 def test_a_run_that_a_terminal_leaves_behind(sandbox: Sandbox, tmp_path: Path) -> None:
     """With SIGHUP ignored, as `nohup` starts it, it goes on when the terminal is closed."""
@@ -95,7 +108,6 @@ def test_a_run_that_a_terminal_leaves_behind(sandbox: Sandbox, tmp_path: Path) -
     assert Output(0, out.decode(), "").records("users") == expected_records(sandbox.world, "users")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("lines", [0, 1, 50])
 def test_a_reader_that_goes_away(start: Start, tmp_path: Path, lines: int) -> None:
     sandbox = start(visits=200)

@@ -164,7 +164,7 @@ MISTAKES: list[tuple[Change, str]] = [
     (selects(["Properties", "email"]), 'must be written ["properties", "email"]'),
     (selects(["properties", "e-mail"]), 'did you mean "email"'),
     (selects(["properties", "vip"]), "additionalProperties.vip"),
-    (selects([*CITY[:-1], "citty"]), 'there is no property citty; did you mean "city"'),
+    (selects([*CITY[:-1], "citty", "properties", "a"]), 'property citty; did you mean "city"'),
     (selects([], key="email"), '["properties", "email"]: write `selected` into its own metadata'),
     (puts(email=False), "and not its name in its entry"),
     (in_schema("properties", key="email", value=False), 'see the stream "users"'),
