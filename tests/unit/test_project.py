@@ -80,7 +80,6 @@ def test_only_the_job_that_publishes_can_publish() -> None:
 def test_the_extra_is_the_one_of_the_sdk() -> None:
     assert PROJECT["project"]["optional-dependencies"] == {"faker": ["singer-sdk[faker]"]}
     assert "faker" in (metadata.metadata("singer-sdk").get_all("Provides-Extra") or ())
-    assert "faker" in (metadata.metadata("tap-croct").get_all("Provides-Extra") or ())
 
 
 def test_the_image_gets_the_project_and_nothing_else() -> None:
