@@ -96,8 +96,8 @@ def checked_state(
         InputError: If something in it cannot be a bookmark.
     """
     if state.get("type") == "STATE":
-        state = state.get("value", {})
-    if not state:
+        state = state.get("value")  # type: ignore[assignment]
+    if state == {}:
         return {}
     bookmarks = state.get("bookmarks") if isinstance(state, dict) else None
     if not isinstance(bookmarks, dict):
@@ -146,7 +146,7 @@ class Resume:
         latest: The latest time that counts as seen, in milliseconds since the epoch; None if
             nothing was seen.
         from_scratch: Whether the export starts over: what the bookmark says no longer counts.
-        warning: Why that is so, if it was not so before.
+        warning: Why an earlier bookmark no longer counts; None if there was none.
     """
 
     text: str

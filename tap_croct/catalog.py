@@ -41,7 +41,7 @@ Breadcrumb = tuple[str, ...]
 
 
 def checked(catalog: dict[str, Any] | Catalog, streams: Streams, logger: logging.Logger) -> Catalog:
-    """Check a catalog, say in one place, its metadata, what it selects, and complete it.
+    """Check a catalog, move all that it says of selection into its metadata, and complete it.
 
     The primary key, the replication key and `additionalProperties` stay declared, the keys also
     selected. A stream is replicated by the key that the API sorts it by, unless the catalog asks
@@ -137,7 +137,7 @@ class _Entry:
         *more: str,
         walked: Collection[str] = (),
     ) -> None:
-        """Make metadata of what a place says of selection."""
+        """Make metadata of what a place says of selection; below `walked`, others search."""
         others = {k: v for k, v in given.items() if k not in (_SELECTED, _INCLUSION, *more)}
         self._check_keys(place, path, others, walked)
         inclusion = given.pop(_INCLUSION, None)  # to the SDK, `automatic` outweighs `selected`
@@ -168,7 +168,7 @@ class _Entry:
             name = printable(key, NAME_LIMIT)
             if meant := _meant(key):
                 text = f'{name} in {place} is not a key there; did you mean "{meant}"'
-                self._mistake(path, f"{text} in the metadata?")
+                self._mistake(path, f"{text} in the metadata? If not, remove it")
             elif key != "metadata" and guess(key, ["metadata"], MISSPELT):
                 self._mistake(path, f'{name} in {place} must be called "metadata"')
             elif type(others[key]) is bool and not path and walked is not _IN_SCHEMAS:
@@ -270,17 +270,17 @@ def _meant(key: str) -> str:
 
 
 def _parts(schema: object, path: Breadcrumb = ()) -> Iterator[tuple[Breadcrumb, dict[str, Any]]]:
-    """Yield the parts of a schema in which something may be said of selection."""
-    if isinstance(schema, dict):
-        yield path, schema
-        for branches in _BRANCHES:
-            for branch in schema.get(branches, ()):
-                yield from _parts(branch, path)
-        yield from _parts(schema.get("items"), (*path, "items"))
-        for name, below in (schema.get("properties") or {}).items():
-            if not isinstance(below, dict):
-                raise TypeError
-            yield from _parts(below, (*path, "properties", name))
+    """Yield the parts of a schema in which something may be said of selection: all objects."""
+    if not isinstance(schema, dict):
+        raise TypeError
+    yield path, schema
+    for branches in _BRANCHES:
+        for branch in schema.get(branches, ()):
+            yield from _parts(branch, path)
+    if schema.get("items") is not None:
+        yield from _parts(schema["items"], (*path, "items"))
+    for name, below in (schema.get("properties") or {}).items():
+        yield from _parts(below, (*path, "properties", name))
 
 
 def _says_selected(value: object) -> bool:

@@ -23,7 +23,7 @@ from tap_croct.logs import counted, printable
 from tap_croct.times import now
 
 DEADLINE = 10
-"""How many timeouts the headers of a response may take, and its body again as many."""
+"""How many times `request_timeout` the headers may take, and then the body as long again."""
 
 LONGEST_PAUSE = 60.0
 """Seconds between two retries at most, where the API does not ask for more."""
@@ -35,6 +35,17 @@ _RETRIABLE = (
     requests.exceptions.ChunkedEncodingError,
     requests.exceptions.ContentDecodingError,
 )
+
+
+_WHILE_READING: dict[type[Exception], type[requests.RequestException]] = {
+    urllib3.exceptions.ReadTimeoutError: requests.ReadTimeout,
+    urllib3.exceptions.DecodeError: requests.exceptions.ContentDecodingError,
+    urllib3.exceptions.HTTPError: requests.ConnectionError,
+    MemoryError: requests.ConnectionError,  # absurd lengths
+    OverflowError: requests.ConnectionError,
+    ValueError: requests.ConnectionError,  # odd headers
+}
+"""What `requests` makes of errors where it reads the body itself; the first one that fits."""
 
 
 class Session(requests.Session):
@@ -93,19 +104,12 @@ class Exchange:
             response.raw = BytesIO(body)
             self.received = now()
             self._steps.put(body)
-        except urllib3.exceptions.ReadTimeoutError as error:
-            self._steps.put(requests.ReadTimeout(error, request=request))
-        except urllib3.exceptions.DecodeError as error:
-            self._steps.put(requests.exceptions.ContentDecodingError(error, request=request))
-        except (
-            urllib3.exceptions.HTTPError,
-            MemoryError,  # absurd lengths
-            OverflowError,
-            ValueError,  # odd headers
-        ) as error:
-            self._steps.put(requests.ConnectionError(error, request=request))
         except BaseException as error:  # noqa: BLE001 - all, to raise them where one waits
-            self._steps.put(error)
+            kinds = (kind for below, kind in _WHILE_READING.items() if isinstance(error, below))
+            wrapped = next((kind(request=request) for kind in kinds), error)
+            if wrapped is not error:
+                wrapped.__cause__ = error  # `errors` looks for what lies at the bottom
+            self._steps.put(wrapped)
 
     def _next_step(self) -> Any:
         try:
@@ -164,8 +168,8 @@ class ApiStream(RESTStream["str | None"]):
         """Send the request for a page, without waiting: `fetch` takes the response.
 
         Args:
-            cursor: What the next `fetch` is going to ask for.
-            params: Likewise.
+            cursor: The cursor that the next `fetch` is going to be given.
+            params: The parameters, likewise.
         """
         self._pending = self._send(cursor, params)
 
@@ -269,8 +273,8 @@ class ApiStream(RESTStream["str | None"]):
 def _pause(sent: int, error: Exception) -> float:
     """Return the seconds to wait: what the API asks for, else growing and jittered ones.
 
-    None after the first failure if the connection was closed: an open one that is used again may
-    be closed at that very moment.
+    No wait after the first failure if the connection was closed: an open one that is used again
+    may be closed at that very moment.
     """
     if asked := getattr(error, "retry_after", None):
         return float(asked)

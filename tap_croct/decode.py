@@ -38,7 +38,7 @@ class Page:
         next_cursor: The cursor to resume from; null or empty at some ends.
         metadata: Which application the items belong to; it comes with events only.
         repairs: What had to be changed so that the page could be read, one sentence each.
-        received: When it was received, in milliseconds since the epoch; 0 if nobody says.
+        received: When it was received, in milliseconds since the epoch; 0 if it was not given.
     """
 
     items: list[dict[str, Any]]

@@ -130,7 +130,7 @@ def check(response: requests.Response, longest_wait: float) -> None:
     status = response.status_code
     if status == HTTPStatus.OK:  # no other one brings a page: 202 is a suspended service
         return
-    wait = retry_after(response.headers)  # what is to be asked again is not final
+    wait = retry_after(response.headers)  # with it, even a problem of the API is retried
     from_api = not problem_details(response.content).keys().isdisjoint(("title", "type"))
     client_error = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
     final = from_api and client_error and status not in {408, 429}

@@ -127,6 +127,7 @@ class Export:
         """Where the run resumes."""
 
         self._latest = self.start.latest
+        # The state while there is no cursor: {} forgets the old bookmark, None leaves it.
         self._unmoved: dict[str, Any] | None = {} if self.start.from_scratch else None
         self._gave_up = False  # before it was known in which unit to ask
         self._pages = self._records = 0
@@ -161,15 +162,12 @@ class Export:
 
     def _read(self, start: Resume) -> Iterator[ExportedPage]:
         window, self._found = start.window, 0
-        if window.empty:
-            yield self._exported(Page([], received=times.now()), self._unmoved, END_DATE)
-            return
-        time_unit: str | None = self._stream.config["time_unit"]
+        time_unit: str | None = None if window.empty else self._stream.config["time_unit"]
         if window and time_unit == "auto":
             time_unit = find_time_unit(self._any_in)
         if time_unit is None:
             reason = EMPTY_PAGES if self._gave_up else NOTHING_YET
-            yield self._exported(Page([], received=times.now()), self._unmoved, reason)
+            yield self._exported(Page([]), self._unmoved, END_DATE if window.empty else reason)
             return
         params = window.params(time_unit)
         paginator = CursorPaginator(start.cursor)
@@ -177,8 +175,12 @@ class Export:
         end: str | None = None
         while end is None:
             page = self._page(paginator.current_value, params)
-            paginator.advance(page)  # type: ignore[arg-type]
             self._see(page)
+            try:
+                paginator.advance(page)  # type: ignore[arg-type]
+            except FatalAPIError:  # its records are good, only its cursor is not
+                yield self._exported(page, None, None)
+                raise
             end = self._end(paginator, window, asked)
             exported = self._exported(page, self._state(page, paginator, start, end), end)
             if end is None:
@@ -252,6 +254,8 @@ class Export:
         As long as the API gives no cursor, it stays as it was: whatever arrives late is on the
         page that the next run reads again. So it does while a window has brought no record: with
         a wrong `time_unit` none comes, and a later run with the right one would resume behind all.
+        Where the unit was proved, a cursor counts all the same if the run resumed from one, or
+        stops at empty pages: it would stop at the same ones each time.
         """
         cursor = page.next_cursor or paginator.current_value
         auto = self._stream.config["time_unit"] == "auto"

@@ -153,7 +153,7 @@ def variables() -> dict[str, dict[str, str]]:
     values: dict[str, str] = {}
     for found in parse_stream(io.StringIO(text)):  # python-dotenv itself only logs what is wrong
         line = found.original.string.partition("#")[0].lstrip("'\" \t\r\n")
-        # JSON on a line of its own: some variable's value, in vain.
+        # JSON on a line of its own is the rest of a value without quotes: its variable was cut.
         wrong = unread = line.startswith(("{", '["')) or (found.error and PREFIX in line)
         if found.key in values and found.key.startswith(PREFIX):
             texts = {values[found.key].strip(), (found.value or "").strip()}

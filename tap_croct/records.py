@@ -38,7 +38,7 @@ def ensure_keys(records: Iterable[Record], name: str) -> bool:
     Returns:
         Whether there were any: their key was missing, null or empty.
     """
-    missing = [r for r in records if not r.get(name) and r.get(name) in (None, "")]
+    missing = [r for r in records if r.get(name) in (None, "")]
     for record in missing:
         record.pop(name, None)
         content = _CANONICAL.encode(record).decode()

@@ -440,18 +440,19 @@ USER: dict[str, Any] = th.PropertiesList(
 
 _NULL = f'"{NULL_STRING}"'
 _IS_NULL = rf"^{NULL_STRING}\Z"
+_ELSE = {"type": ["string", "null"], "pattern": _IS_NULL, "title": _NULL}
 _KEYS = f"a list of properties, or {_NULL}"
 _NO_ALIAS = "left out beside `__source__`: the name of the map names the stream that it makes"
 STREAM_MAPS: dict[str, Any] = {
     "properties": {
-        "__else__": {"type": ["string", "null"], "pattern": _IS_NULL, "title": _NULL},
+        "__else__": _ELSE,
     },
     "additionalProperties": {
         "type": ["object", "string", "null"],
         "pattern": _IS_NULL,
         "title": f"an object of properties and their expressions, or {_NULL}",
         "properties": {
-            "__else__": {"type": ["string", "null"], "pattern": _IS_NULL, "title": _NULL},
+            "__else__": _ELSE,
             "__key_properties__": {
                 "type": ["array", "string", "null"],
                 "pattern": _IS_NULL,

@@ -213,9 +213,7 @@ def validate(config: dict[str, Any]) -> list[str]:
         return mistakes
     if isinstance(maps := config.get("stream_maps"), dict):
         config["stream_maps"] = stream_maps.normalized(maps)
-    validator = JSONSchemaValidator(SETTINGS, format_checker=_FORMATS)
-    errors = sorted(validator.iter_errors(config), key=lambda error: [str(p) for p in error.path])
-    mistakes = list(dict.fromkeys(_mistake(error) for error in errors))
+    mistakes = list(dict.fromkeys(map(_mistake, _errors(SETTINGS, config))))
     mistakes = mistakes or list(wrong_batches(config.get("batch_config")))
     if mistakes:
         return mistakes
@@ -248,9 +246,13 @@ def warnings(config: Mapping[str, Any]) -> Iterator[str]:
         yield "api_key: is not a version 4 UUID, as all keys of Croct are"
 
 
+def _errors(schema: dict[str, Any], value: object) -> list[Any]:
+    errors = JSONSchemaValidator(schema, format_checker=_FORMATS).iter_errors(value)
+    return sorted(errors, key=lambda error: [str(part) for part in error.path])
+
+
 def _wrong_maps(maps: object) -> Iterator[str]:
-    errors = JSONSchemaValidator(STREAM_MAPS).iter_errors(maps)
-    for error in sorted(errors, key=lambda error: [str(p) for p in error.path]):
+    for error in _errors(STREAM_MAPS, maps):
         parts = [printable(part, NAME_LIMIT) for part in [*error.path][:2]]
         yield f"{': '.join(['stream_maps', *parts])}: must be {error.schema['title']}"
 

@@ -120,6 +120,9 @@ class StreamMaps:
         selected = {n: e for n, e in catalog.items() if e.metadata.resolve_selection()[()]}
         try:
             mapper.register_raw_streams_from_catalog(Catalog(selected))
+        except (KeyError, TypeError):
+            message = "--catalog: to be flattened, the schema of each property needs a `type`"
+            raise InputError(message) from None
         except ValueError as error:
             hint = "If `flattening_max_key_length` cuts the names of two columns to one, raise it"
             message = f"{printable(error)}. {hint}"
@@ -210,7 +213,7 @@ class StreamMaps:
         if name in _OPTIONS:
             if name == "__filter__":
                 yield from self._wrong_expression(here, value)
-        elif re.fullmatch("__.*__", name) or (
+        elif re.fullmatch("__.*__", name) or (  # or with at least two underscores around it
             len(name) > len(name.strip("_")) + 1 and guess(name, _OPTIONS, MISSPELT)
         ):
             yield f"{here}: unknown option{guess(name, _OPTIONS, MISSPELT)}"

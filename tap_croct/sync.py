@@ -65,7 +65,7 @@ class CroctStream(ApiStream):
         self.end: str | None = None
         """Why the export ended; one of the reasons in `export`."""
 
-        self._left: dict[str, Any] | None = None
+        self._left: dict[str, Any] | None = None  # state after the last page that was written
         self._latest: int | None = None
         self._warned: set[str] = set()
 
@@ -160,10 +160,10 @@ class CroctStream(ApiStream):
                 self._tap.unknown |= records.unknown
         if self.end == EMPTY_PAGES:
             what = "pages without records in a row, though the API says that more follow"
-            self.logger.warning("%s: %d %s", self.name, MOST_EMPTY, what)
+            self._warn_once(f"{MOST_EMPTY} {what}")
         if self._is_full_table and self.end == LIMIT_REACHED:
             what = "`max_records` was reached, and FULL_TABLE keeps no bookmark"
-            self.logger.warning("%s: %s: every run exports the same records", self.name, what)
+            self._warn_once(f"{what}: every run exports the same records")
 
     def _write_page(self, page: Page, records: Records, write: Write) -> None:
         for repair in page.repairs:
@@ -198,8 +198,8 @@ class CroctStream(ApiStream):
     def _write_state(self) -> None:
         """Write the state as it is after the last page.
 
-        The only place where it changes: ahead of its message, it would be ahead of the records
-        whenever something comes between (a batch that is not written yet, a signal).
+        `stream_state` changes only here, together with its message. Changed earlier, a message
+        that a signal or the SDK causes would name a page that is not written yet.
         """
         left = {} if self._is_full_table else self._left
         if left is not None:

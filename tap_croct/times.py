@@ -61,7 +61,7 @@ def from_api(value: object) -> str | None:
     Returns:
         As `to_rfc3339`; None if it is not a number, or no calendar has it.
     """
-    ms = value if type(value) is int else to_milliseconds(value)
+    ms = to_milliseconds(value)
     return to_rfc3339(ms) if ms is not None and FIRST_MS <= ms <= LAST_MS else None
 
 

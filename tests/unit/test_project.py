@@ -235,7 +235,6 @@ def test_the_message_exists(message: str) -> None:
 def test_messages_are_found_and_missed() -> None:
     assert len(MESSAGES) > 20
     assert missing("The catalog selects no stream, and so on") != []
-    assert missing("page_size: must be …") != []
 
 
 def test_the_lines_of_the_log_exist() -> None:

@@ -128,7 +128,8 @@ class TestEnds:
         self.serve(pipeline.sandbox, pages)
         output = pipeline.run(code=1)
         assert "events: the API gave back a cursor that was sent before" in output.last_line
-        assert output.counts()["events"] < 4 * length
+        answered = pages[: len(pipeline.sandbox.pages("events"))]
+        assert output.counts()["events"] == sum(count for count, _ in answered) < 4 * length
         assert pipeline.bookmark()["cursor"].startswith("c")
 
 

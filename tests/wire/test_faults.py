@@ -39,6 +39,7 @@ def test_transient_trouble_is_retried(sandbox: Sandbox, tap: Tap, fault: Fault) 
     assert fault.seen == 1
     (line,) = retries(output)
     assert re.search(r"events: .+; retry 1 of 3 in \d\.\d s", line)
+    assert ": ('" not in line  # as errors of `urllib3` print
     assert fault.kind == "status" or sandbox.url.split("/")[2] in line
 
 

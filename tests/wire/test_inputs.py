@@ -28,9 +28,8 @@ BAD_STATES: list[tuple[str, list[Any]]] = [
     ("surrogates not allowed", ['{"bookmarks": {"other": {"a": "\\ud800"}}}']),
     ("state.json must be a JSON object", ["[]", "null"]),
     (NO_STATE, [{"events": {}}, {"bookmarks": []}, {"bookmarks": None}]),
-    (NO_STATE, [{"type": "STATE", "value": [1]}]),
-    ("The state of events must be an object", [{"bookmarks": {"events": 5}}]),
-    ("The state of events must be an object", [{"bookmarks": {"events": None}}]),
+    (NO_STATE, [{"type": "STATE", **value} for value in ({}, {"value": None}, {"value": [1]})]),
+    ("The state of events must be an object", [{"bookmarks": {"events": v}} for v in (5, None)]),
     (NO_CURSOR, [bookmarks(cursor=5), bookmarks(cursor={"a": 1}), bookmarks(cursor=["a"])]),
     (NO_SCOPE, [bookmarks(scope=5), bookmarks(scope=["a"])]),
     (UNREADABLE, [bookmarks(scope={"start_date": date}) for date in (5, "soon", NO_DATE)]),
@@ -44,7 +43,7 @@ for _ in range(300):
     DEEP = {"properties": {"a": DEEP}}
 BAD_ENTRIES: list[Json] = [
     *({"metadata": 5}, {"metadata": [{}]}, {"schema": 5}),
-    *({"key_properties": "id"}, {"key_properties": [[]]}),
+    *({"key_properties": "id"}, {"key_properties": [[]]}, {"schema": {"anyOf": [None]}}),
 ]
 NO_CATALOG = "--catalog is not a Singer catalog"
 OF_EVENTS = f'{NO_CATALOG}, such as `tap-croct --discover` prints: see the stream "events"'

@@ -80,6 +80,8 @@ def test_a_map_of_a_stream_that_is_not_selected(
 
 # Flattening: columns for what is nested
 
+FLAT = {"flattening_enabled": True, "flattening_max_depth": 3}
+
 
 @pytest.mark.parametrize("depth", [1, 3])
 def test_flattened_values(sandbox: Sandbox, tap: Tap, depth: int) -> None:
@@ -125,7 +127,7 @@ def test_more_names_than_are_remembered(sandbox: Sandbox, tap: Tap) -> None:
     first["payload"] = {f"free{number}": number for number in range(10_050)}
     product = {"product": {"sku": "A"}, "product__sku": "B"}
     second["payload"] = {"@type": "productViewed", **product, "new": {"a": 1}, "new__a": 2}
-    output = tap(sandbox.config(flattening_enabled=True, flattening_max_depth=3))
+    output = tap(sandbox.config(**FLAT))
     event = output.records("events")[1]
     assert event["payload__product__sku"] == "A"
     wanted = {"payload.product__sku": "B", "payload__new__a": 1, "payload.new__a": 2}
@@ -139,8 +141,7 @@ def test_a_column_belongs_to_what_declares_it(sandbox: Sandbox, tap: Tap, separa
     first["address"] = {f"new{separator}a": 1, "new": {"a": 2}}
     first[f"address{separator}city"] = "Rome"
     second["address"] = {"city": "Lima"}
-    config = {"flattening_enabled": True, "flattening_max_depth": 2}
-    output = tap(sandbox.config(**config, flattening_separator=separator))
+    output = tap(sandbox.config(**FLAT, flattening_separator=separator))
     users = output.records("users")
     assert f"address{separator}city" not in users[0]
     assert users[1][f"address{separator}city"] == "Lima"
@@ -170,13 +171,13 @@ def test_a_column_is_not_taken_by_what_has_none(sandbox: Sandbox, tap: Tap, cata
 def test_names_of_columns_that_clash(sandbox: Sandbox, tap: Tap, catalog: Json) -> None:
     """Cut to 25 characters, the names of two columns of events are the same."""
     select_only(catalog, "sessions", "users")
-    config = sandbox.config(
-        flattening_enabled=True, flattening_max_depth=3, flattening_max_key_length=25
-    )
+    config = sandbox.config(**FLAT, flattening_max_key_length=25)
     output = tap(config, catalog=catalog)
     assert output.counts()["users"] == len(sandbox.world.items("users"))
     output = tap(config, code=1)
     assert "`flattening_max_key_length` cuts the names of two columns" in output.last_line
+    entry_of(catalog, "users")["schema"]["properties"]["email"] = {"enum": ["a"]}
+    assert "property needs a `type`" in tap(config, catalog=catalog, code=1).last_line
 
 
 # Batch files hold the records that RECORD messages would; the bookmark follows them
