@@ -266,8 +266,8 @@ class ApiStream(RESTStream["str | None"]):
             reason = f"The response is not a page of records: {printable(error)}"
             raise errors.fatal_error(response, reason) from error
         except ValueError as error:
-            message = f"{errors.problem(response)}. {errors.not_json(response, error)}"
-            raise RetriableError(message) from error
+            parts = (errors.problem(response), errors.not_json(response, error), errors.NOT_THE_API)
+            raise RetriableError(". ".join(parts)) from error
 
 
 def _pause(sent: int, error: Exception) -> float:

@@ -21,8 +21,13 @@ from tap_croct.logs import printable, redacted
 MAX_RETRY_AFTER = 600
 """The longest pause in seconds that the API can ask for; beyond it, the run fails."""
 
+NOT_THE_API = "If it stays so, check `api_url` and proxies"
+"""What to do about an answer that may not be the API's."""
+
+_REPORT = "Please report this if it happens again"
 _BILLING = "Settle it in the billing settings of the workspace"
 _ADVICE = {
+    200: f"{NOT_THE_API}. {_REPORT}",
     202: "The service is suspended for this account: ask the account's owner or Croct",
     400: "Check `start_date`, `end_date`, `event_types` and `page_size`",
     401: "Check `api_key`",
@@ -40,7 +45,6 @@ _ADVICE_BY_TYPE = {
 """By the last part of a problem's `type`."""
 
 _NO_TLS = ("WRONG_VERSION_NUMBER", "wrong version number", "record layer failure")
-_REPORT = "Please report this if it happens again"
 
 
 class InputError(SingerSDKError):
@@ -137,7 +141,8 @@ def check(response: requests.Response, longest_wait: float) -> None:
     if HTTPStatus.OK <= status < HTTPStatus.BAD_REQUEST or (final and wait is None):
         raise fatal_error(response)
     # What to do if it was the API after all.
-    advice = _advice(response) if final else _ADVICE.get(status, "")
+    other = NOT_THE_API if client_error and status not in {408, 429} else ""
+    advice = _advice(response) if final else _ADVICE.get(status, other)
     asked = ""
     if wait is not None and wait > longest_wait:
         asked = f"The API asks to wait {wait:,.0f} s, more than {longest_wait} s: run again later"
@@ -178,7 +183,8 @@ def problem(response: requests.Response) -> str:
     head = printable(f"{response.status_code} {response.reason or ''}".strip())
     if response.status_code == HTTPStatus.NOT_FOUND:  # of another server, probably
         head = f"{head} at {host(response.url)}"
-    details = problem_details(response.content)
+    # What answers with 200 is not an error, and may be a record.
+    details = {} if response.status_code == HTTPStatus.OK else problem_details(response.content)
     title = details.get("title")
     texts = [
         None if title == response.reason else title,  # once is enough

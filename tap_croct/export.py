@@ -167,6 +167,9 @@ class Export:
             time_unit = find_time_unit(self._any_in)
         if time_unit is None:
             reason = EMPTY_PAGES if self._gave_up else NOTHING_YET
+            if self._gave_up:
+                text = "%s: no page shows in which unit to ask: if it stays so, set `time_unit`"
+                self._stream.logger.warning(text, self._stream.name)
             yield self._exported(Page([]), self._unmoved, END_DATE if window.empty else reason)
             return
         params = window.params(time_unit)
@@ -219,11 +222,15 @@ class Export:
         paginator = CursorPaginator(None)
         while not paginator.finished:
             page = self._ask_twice(paginator.current_value, {"pageSize": 1, **window})
-            if page.items:
+            # A time beyond the calendar, of a clock in microseconds, is in any window.
+            if any((ms or 0) <= times.LAST_MS for ms in self._times(page)):
                 return True
             paginator.advance(page)  # type: ignore[arg-type]
         self._gave_up |= paginator.gave_up
         return None if paginator.gave_up else False
+
+    def _times(self, page: Page) -> list[int | None]:
+        return [times.to_milliseconds(item.get(self._key)) for item in page.items]
 
     def _see(self, page: Page) -> None:
         """Count the records of a page, and keep the latest of their times.
@@ -233,8 +240,8 @@ class Export:
         """
         self._records += len(page.items)
         self._found += len(page.items)
-        found = [times.to_milliseconds(item.get(self._key)) for item in page.items]
-        seen = [ms for ms in found if ms is not None and times.FIRST_MS <= ms <= page.received]
+        found = [ms for ms in self._times(page) if ms is not None]
+        seen = [ms for ms in found if times.FIRST_MS <= ms <= page.received]
         if self._latest is not None:
             seen.append(self._latest)
         self._latest = max(seen, default=None)
@@ -254,12 +261,12 @@ class Export:
         As long as the API gives no cursor, it stays as it was: whatever arrives late is on the
         page that the next run reads again. So it does while a window has brought no record: with
         a wrong `time_unit` none comes, and a later run with the right one would resume behind all.
-        Where the unit was proved, a cursor counts all the same if the run resumed from one, or
-        stops at empty pages: it would stop at the same ones each time.
+        A cursor counts all the same if the run stops at empty pages, or it would stop there each
+        time; and if it resumed from one, and the unit was proved.
         """
         cursor = page.next_cursor or paginator.current_value
         auto = self._stream.config["time_unit"] == "auto"
-        found_out = auto and (start.cursor or paginator.gave_up)
+        found_out = paginator.gave_up or (auto and start.cursor)
         if not cursor or (start.window and not self._found and not found_out):
             return self._unmoved
         left = Bookmark(cursor, self._latest, self._scope, finished=end == END_DATE)

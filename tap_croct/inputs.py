@@ -32,6 +32,7 @@ _BOOLEANS = dict.fromkeys(("true", "1", "yes", "on"), True)
 _BOOLEANS |= dict.fromkeys(("false", "0", "no", "off"), False)
 _PASSWORD = re.compile(r"(?<=://)[^:/@]*:(.*)(?=@)")
 _LAST_PORT = 65_535
+_LATIN_1 = 255  # the last character that `requests` sends in a header
 _PROXY = re.compile(
     r"(?:(?P<scheme>https?|socks4a?|socks5h?)://(?:[^][/?#\\]*@)?)?"
     r"(?:[\w.-]+|\[[\da-f:.]+\])(?::(?P<port>\d+))?(?:/[^@?#]*)?",
@@ -249,10 +250,12 @@ def _check_proxy(proxy: str) -> None:
     names = [name for name, value in os.environ.items() if value == proxy]
     variable = " or ".join(n for n in names if n.lower() in ("https_proxy", "all_proxy"))
     parts = _PROXY.fullmatch(proxy)
-    if not parts or int(parts["port"] or 0) > _LAST_PORT:
+    beyond = max(map(ord, unquote(proxy))) > _LATIN_1
+    if not parts or int(parts["port"] or 0) > _LAST_PORT or beyond:
         message = (
             f"{variable} is not the URL of a proxy, such as http://user:password@host:port. "
-            "Special characters in user and password have to be percent-encoded: # is %23"
+            "Special characters in user and password have to be percent-encoded: # is %23; "
+            "those beyond Latin-1 cannot be sent"
         )
         raise InputError(message)
     socks = (parts["scheme"] or "").lower().startswith("socks")

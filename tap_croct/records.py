@@ -130,8 +130,16 @@ def leave_out(records: Iterable[Record], names: Tree) -> None:
             for record in records:
                 record.pop(name, None)
         else:
-            nested = [record[name] for record in records if name in record]
-            leave_out([value for value in nested if isinstance(value, dict)], below)
+            leave_out([o for r in records if name in r for o in _objects(r[name])], below)
+
+
+def _objects(value: object) -> Iterator[Record]:
+    """Yield an object, or those in a list, as deep as lists go."""
+    if isinstance(value, dict):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _objects(item)
 
 
 def join_additional(own: object, moved: dict[str, Any]) -> dict[str, Any]:

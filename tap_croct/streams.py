@@ -37,7 +37,9 @@ class Events(CroctStream):
             if record.get("metadata") is None:
                 record["metadata"] = metadata
             if kind is not None and (not isinstance(kind, str) or kind not in schemas.PAYLOADS):
-                self._tap.unknown.add(f"event type {printable(kind)}")
+                # What is not text can be a whole object, with personal data in it.
+                name = printable(kind) if isinstance(kind, str) else "that is not text"
+                self._tap.unknown.add(f"event type {name}")
 
 
 class Sessions(CroctStream):

@@ -131,9 +131,10 @@ class TapCroct(Tap):
     @classmethod
     def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
         """Read the configuration files, each of them once: later ones win, `ENV` wins over all."""
-        try:
-            files = [(path or "--config ''", path) for path in value if path != "ENV"]
-            sources = [(name, inputs.read_object(path, name)) for name, path in files]
+        try:  # no message quotes JSON in place of a name: it may hold the key
+            paths = [path for path in value if path != "ENV"]
+            names = ["--config" if "{" in path else path or "--config ''" for path in paths]
+            sources = [(n, inputs.read_object(p, n)) for n, p in zip(names, paths, strict=True)]
         except InputError as error:
             raise click.BadParameter(str(error), ctx, param) from None
         if "ENV" in value:
@@ -208,10 +209,8 @@ class TapCroct(Tap):
 
 
 def _checked(given: Mapping[str, Any], *, testing: bool) -> tuple[dict[str, Any], list[str]]:
-    """Return the settings with their defaults, or none of them and what is wrong.
-
-    Not left to the SDK: its messages quote what is wrong, a key too.
-    """
+    """Return the settings with their defaults, or none of them and what is wrong."""
+    # Not left to the SDK: its messages quote what is wrong, a key too.
     config = {name: value for name, value in given.items() if value is not None}
     if "batch_config" in config:
         config["batch_config"] = _without_nulls(config["batch_config"])

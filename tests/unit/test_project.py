@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -75,11 +74,6 @@ def test_only_the_job_that_publishes_can_publish() -> None:
     may = {name: job.get("permissions", {}) for name, job in jobs.items()}
     assert may == {"build": {}, "attach": {"contents": "write"}, "publish": {"id-token": "write"}}
     assert "secrets." not in (GITHUB / "workflows" / "release.yml").read_text()
-
-
-def test_the_extra_is_the_one_of_the_sdk() -> None:
-    assert PROJECT["project"]["optional-dependencies"] == {"faker": ["singer-sdk[faker]"]}
-    assert "faker" in (metadata.metadata("singer-sdk").get_all("Provides-Extra") or ())
 
 
 def test_the_image_gets_the_project_and_nothing_else() -> None:
@@ -346,11 +340,6 @@ DICTIONARY = dictionary.PAGE.read_text(encoding="utf-8")
 
 def test_the_page_is_up_to_date() -> None:
     assert dictionary.page() == DICTIONARY, "docs/streams.md is out of date: run `make dictionary`"
-
-
-def test_every_event_type_is_there() -> None:
-    rows = dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", DICTIONARY, re.MULTILINE))
-    assert schemas.EVENT_DESCRIPTIONS.items() <= rows.items()
     assert schemas.EVENT_DESCRIPTIONS.keys() == schemas.PAYLOADS.keys()
 
 
@@ -380,8 +369,6 @@ def stored(record: Record) -> Record:
 CHANGES = [
     (lambda rows: None, None),
     (lambda rows: rows.pop(), "is missing"),
-    (lambda rows: rows.append(rows[0]), "rows, "),
-    (lambda rows: rows[0].update(company="another"), "company: 'another', "),
     (lambda rows: rows[0].update(added=1), "columns that no record has: ['added']"),
     (lambda rows: rows[0].update(lastModifiedTime="2026-01-01"), "lastModifiedTime: "),
 ]

@@ -259,6 +259,7 @@ def test_a_window_that_ends_while_a_page_is_read(start: Start, tmp_path: Path) -
 
 SIZE = 20
 PASSED = {"start_date": "2020-01-01", "end_date": "2026-01-01T03:00:00Z"}
+GIVEN = {"start_date": "2020-01-01", "time_unit": "milliseconds"}
 
 
 def empty(position: int, number: int) -> bytes:
@@ -284,7 +285,7 @@ def empty_pages(sandbox: Sandbox, position: int) -> list[Fault]:
     return sandbox.faults
 
 
-@pytest.mark.parametrize("window", [{}, PASSED, {"start_date": "2020-01-01"}], ids=str)
+@pytest.mark.parametrize("window", [{}, PASSED, GIVEN], ids=str)
 @pytest.mark.parametrize("position", [0, 40])
 def test_after_five_the_next_run_resumes(
     tap: Tap, pipeline: Pipeline, position: int, window: Json
@@ -324,6 +325,7 @@ def test_while_the_time_unit_is_found_out(pipeline: Pipeline, parameter: str) ->
     first = pipeline.run(**window)
     assert first.records("events") == []
     assert first.last_line.endswith("events (empty pages)")
+    assert "set `time_unit`" in first.stderr
     pipeline.sandbox.faults = []
     pipeline.run(**window)
     pipeline.assert_complete()

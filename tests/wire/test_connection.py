@@ -205,9 +205,11 @@ def test_no_configuration_at_all(tap: Tap) -> None:
     assert "--config" in output.last_line
 
 
-def test_an_empty_path(tap: Tap) -> None:
-    output = tap(None, "--config", "", code=2)
-    assert "--config '' cannot be read" in output.stderr
+@pytest.mark.parametrize(("path", "shown"), [("", "--config ''"), (f"{{{KEY}", "--config")])
+def test_what_is_not_a_path(tap: Tap, path: str, shown: str) -> None:
+    output = tap(None, "--config", path, code=2)
+    assert f": {shown} cannot be read" in output.stderr
+    assert KEY not in output.stderr
 
 
 def test_a_working_directory_that_is_gone(tmp_path: Path) -> None:
@@ -234,6 +236,7 @@ NO_PROXIES = [
     "http://somebody:geheim@",
     '"http://somebody:geheim@127.0.0.1:1"',
     "http://somebody:geheim@ho st:1",
+    "http://somebody:%E2%82%ACgeheim@127.0.0.1:1",
 ]
 
 

@@ -40,6 +40,9 @@ def test_transient_trouble_is_retried(sandbox: Sandbox, tap: Tap, fault: Fault) 
     (line,) = retries(output)
     assert re.search(r"events: .+; retry 1 of 3 in \d\.\d s", line)
     assert ": ('" not in line  # as errors of `urllib3` print
+    assert ("check `api_url` and proxies" in line) is (
+        fault.status == 200 and fault.body != b"not gzip"
+    )
     assert fault.kind == "status" or sandbox.url.split("/")[2] in line
 
 
@@ -72,11 +75,8 @@ RETRY_AFTER: dict[str, tuple[float, float]] = {
     **dict.fromkeys(["10", " 10 ", "Mon, 23 Nov 2026 10:00:10 GMT"], (10, 10)),
     **dict.fromkeys(["-5", "5.5", "\xc2\xb2", "soon", "0", ""], USUAL),
     "Mon, 23 Nov 2026 09:00:00 GMT": USUAL,  # before the answer was given
-    "Mon, 23 Nov 0001 10:00:00 +2359": USUAL,
-    "Mon, 99 Feb 2026 10:00:00 GMT": USUAL,
     "Mon, 23 Nov 99999 10:00:00 GMT": USUAL,
     "Mon, 23 Nov 2026 10:00:00 +9999999999": USUAL,
-    "Mon, 23 Nov 2026 10:61:00 GMT": USUAL,
 }
 
 
@@ -249,7 +249,7 @@ ERRORS: list[tuple[int, bytes, str]] = [
     (204, b"", "204"),
     (206, b'{"items":[{"userId":"1"}],"nextCursor":null}', "206 Partial Content"),
     (304, b"", "304 Not Modified"),
-    (200, b"{}", "it has no `items`"),
+    (200, b'{"title":"Jane"}', "200 OK. The response is not a page of records: it has no `items`"),
     *((200, body, "it is not an object") for body in (b"[]", b"null")),
     *((200, b'{"items":%b}' % items, NO_ITEMS) for items in (b"null", b"{}", b"[{},5]", b'["x"]')),
     (200, b'{"items":[],"nextCursor":5}', "its `nextCursor` is not text, but a number"),

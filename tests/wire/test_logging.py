@@ -225,8 +225,3 @@ def test_what_is_left(sandbox: Sandbox, tap: Tap) -> None:
     assert said[-1].endswith(
         "; left for the next run: events (max_records), sessions (max_records), users (max_records)"
     )
-
-
-def test_questions_are_counted(start: Start, tap: Tap) -> None:
-    said = lines(tap(start(visits=0).config(start_date="2026-01-01")))
-    assert said[-1].startswith("Done: 3 streams, 0 records, 12 requests, 0 retries, ")

@@ -243,8 +243,9 @@ class TestWhatTheSchemaDoesNotKnow:
 
     def test_free_keys_are_not_listed(self, sandbox: Sandbox, tap: Tap) -> None:
         sandbox.world.items("events")[3]["payload"]["new"] = {"jane.doe@mail.example": {"x": 1}}
+        sandbox.world.items("events")[4]["payload"] = {"@type": {"email": "jane.doe@mail.example"}}
         (warning,) = tap(sandbox.config(**PATHS["flattened"])).warnings
-        assert warning.endswith(": events.payload.new")
+        assert warning.endswith(": event type that is not text, events.payload.new")
 
     def test_a_long_list_is_cut(self, sandbox: Sandbox, tap: Tap) -> None:
         user = sandbox.world.items("users")[0]

@@ -133,6 +133,12 @@ class TestUnit:
         output = tap(sandbox.config(start_date="2026-01-01", end_date="2026-03-01"))
         assert_all(output, sandbox)
 
+    def test_a_time_in_microseconds_shows_nothing(self, start: Start, tap: Tap) -> None:
+        sandbox = start(time_unit="seconds")
+        sandbox.world.logs["events"].extend([event(sandbox, "odd", BEGINNING * 1000)])
+        output = tap(sandbox.config(start_date="2020-01-01"))
+        assert output.counts()["events"] == len(sandbox.world.items("events"))
+
     @pytest.mark.parametrize("unit", SECONDS_OR_NOT)
     @pytest.mark.parametrize("after", [1, 2])
     def test_the_first_record_of_all_arrives_meanwhile(
