@@ -164,12 +164,9 @@ class Export:
         window, self._found = start.window, 0
         time_unit: str | None = None if window.empty else self._stream.config["time_unit"]
         if window and time_unit == "auto":
-            time_unit = find_time_unit(self._any_in)
+            time_unit = self._find_time_unit()
         if time_unit is None:
             reason = EMPTY_PAGES if self._gave_up else NOTHING_YET
-            if self._gave_up:
-                text = "%s: no page shows in which unit to ask: if it stays so, set `time_unit`"
-                self._stream.logger.warning(text, self._stream.name)
             yield self._exported(Page([]), self._unmoved, END_DATE if window.empty else reason)
             return
         params = window.params(time_unit)
@@ -217,20 +214,36 @@ class Export:
         time.sleep(CONFIRM_AFTER)
         return self._stream.fetch(cursor, params)
 
+    def _find_time_unit(self) -> str | None:
+        unit, given = find_time_unit(self._any_in), self._stream.config["time_unit"]
+        if (unit is None and self._gave_up) or given not in ("auto", unit):
+            text = "%s: no record shows in which unit to ask: if it stays so, check `time_unit`"
+            self._stream.logger.warning(text, self._stream.name)
+        return unit
+
+    def _proved(self, paginator: CursorPaginator, start: Resume) -> bool:
+        """Tell whether the time unit is right, if the window has brought no record so far."""
+        if self._stream.config["time_unit"] == "auto":
+            return paginator.gave_up or start.cursor is not None
+        return paginator.gave_up and self._find_time_unit() == self._stream.config["time_unit"]
+
     def _any_in(self, window: Mapping[str, int]) -> bool | None:
-        """Tell whether the API has a record in a window; None after too many empty pages."""
+        """Tell whether the API has a record of a window; None after too many empty pages.
+
+        What would be in the window of the other unit, too, such as microseconds, shows nothing.
+        """
+        first = max(window.values(), default=times.FIRST_MS)
+        params: dict[str, Any] = {"pageSize": 1, "events": None, **window}
         paginator = CursorPaginator(None)
         while not paginator.finished:
-            page = self._ask_twice(paginator.current_value, {"pageSize": 1, **window})
-            # A time beyond the calendar, of a clock in microseconds, is in any window.
-            if any((ms or 0) <= times.LAST_MS for ms in self._times(page)):
+            page = self._ask_twice(paginator.current_value, params)
+            if any(first <= ms <= times.LAST_MS for ms in _times(page, self._key)):
                 return True
             paginator.advance(page)  # type: ignore[arg-type]
+            if page.items:
+                params.pop("pageSize", None)  # one record was not enough
         self._gave_up |= paginator.gave_up
         return None if paginator.gave_up else False
-
-    def _times(self, page: Page) -> list[int | None]:
-        return [times.to_milliseconds(item.get(self._key)) for item in page.items]
 
     def _see(self, page: Page) -> None:
         """Count the records of a page, and keep the latest of their times.
@@ -240,7 +253,7 @@ class Export:
         """
         self._records += len(page.items)
         self._found += len(page.items)
-        found = [ms for ms in self._times(page) if ms is not None]
+        found = _times(page, self._key)
         seen = [ms for ms in found if times.FIRST_MS <= ms <= page.received]
         if self._latest is not None:
             seen.append(self._latest)
@@ -261,16 +274,19 @@ class Export:
         As long as the API gives no cursor, it stays as it was: whatever arrives late is on the
         page that the next run reads again. So it does while a window has brought no record: with
         a wrong `time_unit` none comes, and a later run with the right one would resume behind all.
-        A cursor counts all the same if the run stops at empty pages, or it would stop there each
-        time; and if it resumed from one, and the unit was proved.
+        With the right one, a cursor counts all the same if the run resumed from one, or if it
+        stops at empty pages: it would stop at the same ones each time.
         """
         cursor = page.next_cursor or paginator.current_value
-        auto = self._stream.config["time_unit"] == "auto"
-        found_out = paginator.gave_up or (auto and start.cursor)
-        if not cursor or (start.window and not self._found and not found_out):
+        if not cursor or (start.window and not self._found and not self._proved(paginator, start)):
             return self._unmoved
         left = Bookmark(cursor, self._latest, self._scope, finished=end == END_DATE)
         return left.as_state(self._key)
+
+
+def _times(page: Page, key: str) -> list[int]:
+    found = [times.to_milliseconds(item.get(key)) for item in page.items]
+    return [ms for ms in found if ms is not None]
 
 
 class _CursorRejectedError(ApiError):

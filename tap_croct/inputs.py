@@ -31,10 +31,11 @@ _LEVELS = ("TAP_CROCT_LOGLEVEL", "LOGLEVEL")  # of the log; the first one counts
 _BOOLEANS = dict.fromkeys(("true", "1", "yes", "on"), True)
 _BOOLEANS |= dict.fromkeys(("false", "0", "no", "off"), False)
 _PASSWORD = re.compile(r"(?<=://)[^:/@]*:(.*)(?=@)")
+_SETTINGS = re.compile(r'[{["=:]')  # signs of what is not a path
 _LAST_PORT = 65_535
 _LATIN_1 = 255  # the last character that `requests` sends in a header
 _PROXY = re.compile(
-    r"(?:(?P<scheme>https?|socks4a?|socks5h?)://(?:[^][/?#\\]*@)?)?"
+    r"(?:(?P<scheme>https?|socks4a?|socks5h?)://(?P<user>[^][/?#\\]*@)?)?"
     r"(?:[\w.-]+|\[[\da-f:.]+\])(?::(?P<port>\d+))?(?:/[^@?#]*)?",
     re.IGNORECASE,
 )
@@ -84,6 +85,17 @@ def read_object(file: IO[str] | str, source: str) -> dict[str, Any]:
         reason = "must be a JSON object"
     message = f"{source} {reason}"
     raise InputError(message)
+
+
+def config_name(path: str) -> str:
+    """Return what to call a configuration file in a message.
+
+    Args:
+        path: What `--config` says; if it is settings, and not a path, it may hold the key.
+    """
+    if not path:
+        return "--config ''"
+    return "--config" if _SETTINGS.search(path) else path
 
 
 def merged(sources: Iterable[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
@@ -250,15 +262,16 @@ def _check_proxy(proxy: str) -> None:
     names = [name for name, value in os.environ.items() if value == proxy]
     variable = " or ".join(n for n in names if n.lower() in ("https_proxy", "all_proxy"))
     parts = _PROXY.fullmatch(proxy)
-    beyond = max(map(ord, unquote(proxy))) > _LATIN_1
-    if not parts or int(parts["port"] or 0) > _LAST_PORT or beyond:
+    socks = parts is not None and (parts["scheme"] or "").lower().startswith("socks")
+    user = unquote(parts["user"] or "") if parts else ""
+    cannot_be_sent = not socks and any(ord(character) > _LATIN_1 for character in user)
+    if not parts or int(parts["port"] or 0) > _LAST_PORT or cannot_be_sent:
         message = (
             f"{variable} is not the URL of a proxy, such as http://user:password@host:port. "
             "Special characters in user and password have to be percent-encoded: # is %23; "
             "those beyond Latin-1 cannot be sent"
         )
         raise InputError(message)
-    socks = (parts["scheme"] or "").lower().startswith("socks")
     if socks and importlib.util.find_spec("socks") is None:
         message = f"{variable} names a SOCKS proxy: install PySocks beside the tap"
         raise InputError(message)

@@ -131,10 +131,9 @@ class TapCroct(Tap):
     @classmethod
     def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
         """Read the configuration files, each of them once: later ones win, `ENV` wins over all."""
-        try:  # no message quotes JSON in place of a name: it may hold the key
-            paths = [path for path in value if path != "ENV"]
-            names = ["--config" if "{" in path else path or "--config ''" for path in paths]
-            sources = [(n, inputs.read_object(p, n)) for n, p in zip(names, paths, strict=True)]
+        try:
+            files = [(inputs.config_name(path), path) for path in value if path != "ENV"]
+            sources = [(name, inputs.read_object(path, name)) for name, path in files]
         except InputError as error:
             raise click.BadParameter(str(error), ctx, param) from None
         if "ENV" in value:

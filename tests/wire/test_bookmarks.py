@@ -310,6 +310,14 @@ def test_after_five_the_next_run_resumes(
     assert pipeline.records["events"] == wanted
 
 
+def test_after_five_with_a_wrong_time_unit(pipeline: Pipeline) -> None:
+    """The bookmark stays: a cursor could be behind what is in the window of the right one."""
+    empty_pages(pipeline.sandbox, 0)
+    output = pipeline.run(page_size=SIZE, start_date="2020-01-01", time_unit="seconds")
+    assert "check `time_unit`" in output.stderr
+    assert pipeline.bookmark() == {}
+
+
 @pytest.mark.parametrize("parameter", ["start", "pageSize"])
 def test_while_the_time_unit_is_found_out(pipeline: Pipeline, parameter: str) -> None:
     """They say nothing about the unit: a wrong one would bring an empty export."""
@@ -325,7 +333,7 @@ def test_while_the_time_unit_is_found_out(pipeline: Pipeline, parameter: str) ->
     first = pipeline.run(**window)
     assert first.records("events") == []
     assert first.last_line.endswith("events (empty pages)")
-    assert "set `time_unit`" in first.stderr
+    assert "check `time_unit`" in first.stderr
     pipeline.sandbox.faults = []
     pipeline.run(**window)
     pipeline.assert_complete()

@@ -227,7 +227,6 @@ VARIABLES = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"]
 PASSWORDS = ["pass#word", "p/ss", "pa ss", "p@ss:word", "pass?word", "pa[ss", "geheim%20"]
 NO_PROXIES = [
     "somebody:geheim@127.0.0.1:1",
-    "http:/somebody:geheim@127.0.0.1:1",
     "foo://somebody:geheim@127.0.0.1:1",
     r"http://somebody:geheim\dienst@127.0.0.1:1",
     "http://somebody:123/geheim@127.0.0.1:1",
@@ -264,7 +263,7 @@ PROXIES = {
     "http://somebody@127.0.0.1:1": DOWN,
     "HTTP://somebody:ge%23heim@127.0.0.1:1": DOWN,
     "http://somebody:@[::1]:1": DOWN,
-    "socks5://127.0.0.1:1": "HTTPS_PROXY names a SOCKS proxy: install PySocks",
+    "socks5://u:%E2%82%AC@127.0.0.1:1": "HTTPS_PROXY names a SOCKS proxy: install PySocks",
 }
 
 

@@ -202,7 +202,6 @@ ABSURD = [
     b"HTTP/1.1 200 OK\r\nContent-Length: 10000000000000\r\n\r\n",
     b"HTTP/1.1 200 OK\r\nContent-Length: 12, 13\r\n\r\n",
     CHUNKED + b"ffffffffffffffff\r\n",
-    CHUNKED + b"fffffffffff\r\n",
     CHUNKED + b"-5\r\n",
 ]
 
@@ -247,7 +246,7 @@ ERRORS: list[tuple[int, bytes, str]] = [
     (202, b'{"items":[],"nextCursor":null}', "The service is suspended"),
     (202, problem("service/suspended"), "The reason: unpaid"),
     (204, b"", "204"),
-    (206, b'{"items":[{"userId":"1"}],"nextCursor":null}', "206 Partial Content"),
+    (206, b'{"title":"Jane","items":[{"userId":"1"}]}', "206 Partial Content. "),
     (304, b"", "304 Not Modified"),
     (200, b'{"title":"Jane"}', "200 OK. The response is not a page of records: it has no `items`"),
     *((200, body, "it is not an object") for body in (b"[]", b"null")),

@@ -217,11 +217,3 @@ def test_the_summary(sandbox: Sandbox, tap: Tap) -> None:
     events = f"{len(sandbox.world.items('events')):,}"
     done = rf"events: done \(caught up\): {events} records in {pages} pages, [\d,]+/s, up to .*Z, in .* s"
     assert [line for line in lines(output) if re.fullmatch(done, line)]
-
-
-def test_what_is_left(sandbox: Sandbox, tap: Tap) -> None:
-    said = lines(tap(sandbox.config(page_size=1, max_records=1)))
-    assert any("events: done (max_records): 1 record in 1 page, " in line for line in said)
-    assert said[-1].endswith(
-        "; left for the next run: events (max_records), sessions (max_records), users (max_records)"
-    )
