@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from decimal import Decimal, InvalidOperation
-from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -117,15 +116,12 @@ def _replaced(escape: re.Pattern[bytes], body: bytes) -> bytes:
     return escape.sub(lambda found: rb"\ufffd" if found[1] else found[0], body)
 
 
-def problem_details(body: bytes, status: int) -> dict[str, Any]:
+def problem_details(body: bytes) -> dict[str, Any]:
     """Return the problem details (RFC 9457) in the body of an error; nothing if it has none.
 
     Args:
-        body: The body, whatever it is. That of a success may be a record, which is no problem.
-        status: The status of the response; of the successes, only 202 is an error.
+        body: The body, whatever it is.
     """
-    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES and status != HTTPStatus.ACCEPTED:
-        return {}
     try:
         details = json.loads(body)
     except (ValueError, RecursionError):

@@ -111,7 +111,7 @@ def _advice(response: requests.Response) -> str:
         )
     if status == HTTPStatus.ACCEPTED and (reason := headers.get("X-Suspension-Reason")):
         return f"{_ADVICE[status]}. The reason: {printable(reason)}"
-    kind = str(problem_details(response.content, status).get("type")).rpartition("/")[2]
+    kind = str(problem_details(response.content).get("type")).rpartition("/")[2]
     if kind in _ADVICE_BY_TYPE:
         return _ADVICE_BY_TYPE[kind]
     if status == HTTPStatus.BAD_REQUEST and "cursor" in parse_qs(urlsplit(response.url).query):
@@ -135,7 +135,7 @@ def check(response: requests.Response, longest_wait: float) -> None:
     if status == HTTPStatus.OK:  # no other one brings a page: 202 is a suspended service
         return
     wait = retry_after(response.headers)  # with it, even a problem of the API is retried
-    from_api = not problem_details(response.content, status).keys().isdisjoint(("title", "type"))
+    from_api = not problem_details(response.content).keys().isdisjoint(("title", "type"))
     client_error = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
     final = from_api and client_error and status not in {408, 429}
     if HTTPStatus.OK <= status < HTTPStatus.BAD_REQUEST or (final and wait is None):
@@ -183,7 +183,9 @@ def problem(response: requests.Response) -> str:
     head = printable(f"{response.status_code} {response.reason or ''}".strip())
     if response.status_code == HTTPStatus.NOT_FOUND:  # of another server, probably
         head = f"{head} at {host(response.url)}"
-    details = problem_details(response.content, response.status_code)
+    # The body of a success (202 aside) may be a record.
+    is_record = response.ok and response.status_code != HTTPStatus.ACCEPTED
+    details = {} if is_record else problem_details(response.content)
     title = details.get("title")
     texts = [
         None if title == response.reason else title,  # once is enough

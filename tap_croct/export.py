@@ -181,7 +181,9 @@ class Export:
             except FatalAPIError:  # its records are good, only its cursor is not
                 yield self._exported(page, None, None)
                 raise
-            end = self._end(paginator, window, asked)
+            end = _end(paginator, window, asked)
+            if end is None and self._records >= self._limit:
+                end = LIMIT_REACHED
             exported = self._exported(page, self._state(page, paginator, start, end), end)
             if end is None:
                 asked = times.now()
@@ -217,27 +219,31 @@ class Export:
     def _find_time_unit(self) -> str | None:
         unit, given = find_time_unit(self._any_in), self._stream.config["time_unit"]
         if (unit is None and self._gave_up) or given not in ("auto", unit):
-            text = "%s: no record shows in which unit to ask: if it stays so, check `time_unit`"
-            self._stream.logger.warning(text, self._stream.name)
+            what = f"the API counts in {unit}" if unit else "no record shows in which unit to ask"
+            text = "%s: %s: if it stays so, check `time_unit`"
+            self._stream.logger.warning(text, self._stream.name, what)
         return unit
 
     def _proved(self, paginator: CursorPaginator, start: Resume) -> bool:
         """Tell whether the time unit is right, if the window has brought no record so far."""
         if self._stream.config["time_unit"] == "auto":
             return paginator.gave_up or start.cursor is not None
-        return paginator.gave_up and self._find_time_unit() == self._stream.config["time_unit"]
+        try:
+            return paginator.gave_up and self._find_time_unit() == self._stream.config["time_unit"]
+        except ApiError:  # some API rejects times that are too early, or too late
+            return False
 
     def _any_in(self, window: Mapping[str, int]) -> bool | None:
         """Tell whether the API has a record of a window; None after too many empty pages.
 
-        What would be in the window of the other unit, too, such as microseconds, shows nothing.
+        A time that the window of the other unit has, too, such as microseconds, shows nothing.
         """
         first = max(window.values(), default=times.FIRST_MS)
         params: dict[str, Any] = {"pageSize": 1, "events": None, **window}
         paginator = CursorPaginator(None)
         while not paginator.finished:
             page = self._ask_twice(paginator.current_value, params)
-            if any(first <= ms <= times.LAST_MS for ms in _times(page, self._key)):
+            if any(ms is None or first <= ms <= times.LAST_MS for ms in _times(page, self._key)):
                 return True
             paginator.advance(page)  # type: ignore[arg-type]
             if page.items:
@@ -252,19 +258,12 @@ class Export:
         resume from there would skip what really happened until then.
         """
         self._records += len(page.items)
-        self._found += len(page.items)
         found = _times(page, self._key)
-        seen = [ms for ms in found if times.FIRST_MS <= ms <= page.received]
+        self._found += sum(ms is None or ms <= times.LAST_MS for ms in found)
+        seen = [ms for ms in found if ms is not None and times.FIRST_MS <= ms <= page.received]
         if self._latest is not None:
             seen.append(self._latest)
         self._latest = max(seen, default=None)
-
-    def _end(self, paginator: CursorPaginator, window: Window, asked: int) -> str | None:
-        if paginator.gave_up:
-            return EMPTY_PAGES
-        if paginator.finished:
-            return END_DATE if window.end is not None and window.end <= asked else CAUGHT_UP
-        return LIMIT_REACHED if self._records >= self._limit else None
 
     def _state(
         self, page: Page, paginator: CursorPaginator, start: Resume, end: str | None
@@ -284,9 +283,16 @@ class Export:
         return left.as_state(self._key)
 
 
-def _times(page: Page, key: str) -> list[int]:
-    found = [times.to_milliseconds(item.get(key)) for item in page.items]
-    return [ms for ms in found if ms is not None]
+def _end(paginator: CursorPaginator, window: Window, asked: int) -> str | None:
+    if paginator.gave_up:
+        return EMPTY_PAGES
+    if paginator.finished:
+        return END_DATE if window.end is not None and window.end <= asked else CAUGHT_UP
+    return None
+
+
+def _times(page: Page, key: str) -> list[int | None]:
+    return [times.to_milliseconds(item.get(key)) for item in page.items]
 
 
 class _CursorRejectedError(ApiError):

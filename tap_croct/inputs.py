@@ -31,7 +31,7 @@ _LEVELS = ("TAP_CROCT_LOGLEVEL", "LOGLEVEL")  # of the log; the first one counts
 _BOOLEANS = dict.fromkeys(("true", "1", "yes", "on"), True)
 _BOOLEANS |= dict.fromkeys(("false", "0", "no", "off"), False)
 _PASSWORD = re.compile(r"(?<=://)[^:/@]*:(.*)(?=@)")
-_SETTINGS = re.compile(r'[{["=:]')  # signs of what is not a path
+_PATH = re.compile(r'[^{["]*(?:/[^{["]*|\.json)')
 _LAST_PORT = 65_535
 _LATIN_1 = 255  # the last character that `requests` sends in a header
 _PROXY = re.compile(
@@ -91,11 +91,11 @@ def config_name(path: str) -> str:
     """Return what to call a configuration file in a message.
 
     Args:
-        path: What `--config` says; if it is settings, and not a path, it may hold the key.
+        path: What `--config` says; if it is settings, or the key, and not a path, it is not quoted.
     """
     if not path:
         return "--config ''"
-    return "--config" if _SETTINGS.search(path) else path
+    return path if _PATH.fullmatch(path) else "--config"
 
 
 def merged(sources: Iterable[tuple[str, dict[str, Any]]]) -> dict[str, Any]:

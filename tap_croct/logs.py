@@ -50,7 +50,8 @@ def redact(secret: str) -> None:
             of its notations. One of fewer than four characters is not removed.
     """
     if len(secret) >= _SHORTEST:
-        urls = {quote(secret), quote(secret, safe=""), quote_plus(secret)}
+        raw = secret.encode(errors="surrogatepass")  # the environment may have broken text
+        urls = {quote(raw), quote(raw, safe=""), quote_plus(raw)}
         lower = {_ESCAPE.sub(lambda found: found[0].lower(), form) for form in urls}
         _secrets.update({secret, json.dumps(secret)[1:-1]} | urls | lower)
     with contextlib.suppress(ValueError):

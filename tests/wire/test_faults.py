@@ -75,7 +75,6 @@ RETRY_AFTER: dict[str, tuple[float, float]] = {
     **dict.fromkeys(["10", " 10 ", "Mon, 23 Nov 2026 10:00:10 GMT"], (10, 10)),
     **dict.fromkeys(["-5", "5.5", "\xc2\xb2", "soon", "0", ""], USUAL),
     "Mon, 23 Nov 2026 09:00:00 GMT": USUAL,  # before the answer was given
-    "Mon, 23 Nov 99999 10:00:00 GMT": USUAL,
     "Mon, 23 Nov 2026 10:00:00 +9999999999": USUAL,
 }
 
@@ -252,7 +251,6 @@ ERRORS: list[tuple[int, bytes, str]] = [
     *((200, body, "it is not an object") for body in (b"[]", b"null")),
     *((200, b'{"items":%b}' % items, NO_ITEMS) for items in (b"null", b"{}", b"[{},5]", b'["x"]')),
     (200, b'{"items":[],"nextCursor":5}', "its `nextCursor` is not text, but a number"),
-    (200, b'{"items":[],"nextCursor":["a"]}', "its `nextCursor` is not text, but a list"),
 ]
 
 

@@ -86,7 +86,6 @@ WORKS: list[tuple[str, Change]] = [
     ("stream", all_of(WITHOUT_METADATA, puts(selected=False))),
     ("stream", all_of(without_root, puts(selected="false"))),
     ("stream", all_of(WITHOUT_METADATA, in_schema())),
-    ("email", in_schema(*EMAIL, key="allOf", value=[{"selected": False}])),
     ("nothing", all_of(selects(KEY), selects(KEY, "available", "inclusion"))),
     ("nothing", selects(["properties", "lastModifiedTime"], "false")),
     ("nothing", lambda users: users["schema"]["properties"].pop("userId")),

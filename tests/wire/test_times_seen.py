@@ -9,7 +9,7 @@ from dev.expected import ORDERS, STREAMS, expected_records, moment
 from dev.sandbox import Fault, Request, Sandbox
 from dev.sandbox.world import BEGINNING, DAY
 from tests.support.fixtures import Json, Start, Tap
-from tests.support.runs import Pipeline, assert_all
+from tests.support.runs import Pipeline, assert_all, serve
 
 HOUR = 3_600_000
 SECONDS_OR_NOT = ["milliseconds", "seconds"]
@@ -132,6 +132,11 @@ class TestUnit:
         reject_the_question(sandbox, times)
         output = tap(sandbox.config(start_date="2026-01-01", end_date="2026-03-01"))
         assert_all(output, sandbox)
+
+    def test_records_without_a_time_show_it(self, pipeline: Pipeline) -> None:
+        page = {"items": [{"id": "1", "payload": {}}], "nextCursor": None}
+        serve(pipeline.sandbox, page, page)
+        assert pipeline.run(start_date="2020-01-01").counts()["events"] == 1
 
     @pytest.mark.parametrize("unit", SECONDS_OR_NOT)
     def test_what_shows_nothing(self, start: Start, tap: Tap, unit: str) -> None:
