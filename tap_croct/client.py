@@ -181,7 +181,7 @@ class ApiStream(RESTStream["str | None"]):
             params: The window, and whatever else should differ from the usual request.
 
         Raises:
-            ApiError: If the API refuses, or did not answer after all retries.
+            ApiError: If the API rejects the request, or never answers.
             RecursionError: If the page is nested too deeply to be decoded.
         """
         sent = 0
@@ -274,7 +274,7 @@ def _pause(sent: int, error: Exception) -> float:
     """Return the seconds to wait: what the API asks for, else growing and jittered ones.
 
     No wait after the first failure if the connection was closed: an open one that is used again
-    may be closed at that very moment.
+    may be closed just then.
     """
     if asked := getattr(error, "retry_after", None):
         return float(asked)

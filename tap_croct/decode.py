@@ -91,7 +91,7 @@ def _page(body: bytes, received: int) -> Page:
 
 
 def _repaired(body: bytes, repairs: set[str]) -> Any:
-    """Decode what the usual decoder refuses, and collect what had to be changed."""
+    """Decode what msgspec rejects, and collect what had to be changed."""
 
     def number(text: str) -> Decimal | str:
         try:

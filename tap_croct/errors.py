@@ -21,7 +21,7 @@ from tap_croct.logs import printable, redacted
 MAX_RETRY_AFTER = 600
 """The longest pause in seconds that the API can ask for; beyond it, the run fails."""
 
-NOT_THE_API = "If it stays so, check `api_url` and proxies"
+NOT_THE_API = "If this persists, check `api_url` and proxies"
 """What to do about an answer that may not be the API's."""
 
 _REPORT = "Please report this if it happens again"
@@ -80,7 +80,7 @@ class RetriableError(RetriableAPIError):
         Args:
             message: What failed.
             retry_after: Seconds to wait, if the API said so.
-            status: Status of the response, if the API itself refused.
+            status: Status of the response, if the API itself rejected the request.
         """
         super().__init__(message)
         self.retry_after = retry_after

@@ -127,7 +127,7 @@ class Export:
         """Where the run resumes."""
 
         self._latest = self.start.latest
-        # The state while there is no cursor: {} forgets the old bookmark, None leaves it.
+        # The state until the API gives a cursor: {} drops the old bookmark, None keeps it.
         self._unmoved: dict[str, Any] | None = {} if self.start.from_scratch else None
         self._gave_up = False  # before it was known in which unit to ask
         self._pages = self._records = 0
@@ -137,7 +137,7 @@ class Export:
         """Yield the pages; once, when the API no longer accepts the cursor, resume by time.
 
         Raises:
-            FatalAPIError: If the API refuses, did not answer after all retries, or repeats itself.
+            FatalAPIError: If the API rejects a request, never answers, or repeats itself.
         """
         try:
             yield from self._read(self.start)
@@ -219,13 +219,13 @@ class Export:
     def _find_time_unit(self) -> str | None:
         unit, given = find_time_unit(self._any_in), self._stream.config["time_unit"]
         if (unit is None and self._gave_up) or given not in ("auto", unit):
-            what = f"the API counts in {unit}" if unit else "no record shows in which unit to ask"
-            text = "%s: %s: if it stays so, check `time_unit`"
+            what = f"the API counts in {unit}" if unit else "no record shows which unit to use"
+            text = "%s: %s: if this persists, check `time_unit`"
             self._stream.logger.warning(text, self._stream.name, what)
         return unit
 
     def _proved(self, paginator: CursorPaginator, start: Resume) -> bool:
-        """Tell whether the time unit is right, if the window has brought no record so far."""
+        """Tell whether the time unit is right although the window brought no record."""
         if self._stream.config["time_unit"] == "auto":
             return paginator.gave_up or start.cursor is not None
         try:
@@ -236,7 +236,7 @@ class Export:
     def _any_in(self, window: Mapping[str, int]) -> bool | None:
         """Tell whether the API has a record of a window; None after too many empty pages.
 
-        A time that the window of the other unit has, too, such as microseconds, shows nothing.
+        A time that is in the window under both units, as one in microseconds is, proves nothing.
         """
         first = max(window.values(), default=times.FIRST_MS)
         params: dict[str, Any] = {"pageSize": 1, "events": None, **window}
@@ -254,7 +254,7 @@ class Export:
     def _see(self, page: Page) -> None:
         """Count the records of a page, and keep the latest of their times.
 
-        A time later than the moment at which it was received comes from a clock that is wrong: to
+        A time later than when it was received comes from a clock that is wrong: to
         resume from there would skip what really happened until then.
         """
         self._records += len(page.items)

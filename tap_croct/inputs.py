@@ -44,7 +44,7 @@ _PROXY = re.compile(
 
 def _json(text: str) -> object:
     value = json.loads(text, parse_constant=no_constant, object_pairs_hook=_each_once)
-    json.dumps(value, ensure_ascii=False).encode()  # refuses unpaired surrogates
+    json.dumps(value, ensure_ascii=False).encode()  # rejects unpaired surrogates
     return value
 
 
@@ -228,7 +228,7 @@ def _read(text: str, prop: dict[str, Any]) -> object:
 
 
 def check_network(url: str) -> None:
-    """Check the proxy and the bundle of certificates that `requests` is told to use.
+    """Check the proxy and the bundle of certificates that `requests` is configured to use.
 
     Args:
         url: The API's base URL.

@@ -236,7 +236,7 @@ def prepare(loggers: Iterable[str]) -> None:
     for name in (*_OWN, *loggers, *logging.root.manager.loggerDict):
         if name.split(".")[0] in _OWN:
             logger = logging.getLogger(name)
-            # `dictConfig` silences what exists by then, unless it is told not to.
+            # By default, `dictConfig` silences all loggers that exist.
             logger.disabled = False
             logger.addFilter(_is_helpful)
 

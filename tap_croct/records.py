@@ -163,7 +163,7 @@ def join_additional(own: object, moved: dict[str, Any]) -> dict[str, Any]:
 class Flattener:
     """Flattens the records of one schema.
 
-    The SDK makes the name of every column anew for every record; this remembers them. What has no
+    The SDK works out every column name again for each record; this remembers them. What has no
     column goes into `additionalProperties` under the name that its column would have. A null
     without a column is left out: it stands for an object whose columns are missing.
     """

@@ -60,7 +60,7 @@ def differences(stream_maps: Mapping[str, Any], variable: str) -> Iterator[str]:
 
     Args:
         stream_maps: The setting as it arrived, not yet normalized.
-        variable: The variable about stream maps; what is not JSON says nothing.
+        variable: The variable about stream maps; ignored if it is not JSON.
 
     Yields:
         One line for all properties of which they say different things.

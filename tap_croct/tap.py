@@ -281,7 +281,7 @@ def configured_command() -> click.Command:
 
     Raises:
         InputError: If that is not a configuration.
-        OutputError: If there is no standard output.
+        OutputError: If standard output is closed.
     """
     if sys.stdout is None:
         message = "Standard output is closed, so there is nowhere to write to"

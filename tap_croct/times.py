@@ -96,10 +96,10 @@ def parse(text: str) -> int:
         ValueError: If it is not a date.
         OverflowError: If its offset leads out of the calendar.
     """
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    since = moment.astimezone(timezone.utc) - _EPOCH
+    parsed = datetime.fromisoformat(text)
+    if parsed.tzinfo is None:
+        parsed = parsed.replace(tzinfo=timezone.utc)
+    since = parsed.astimezone(timezone.utc) - _EPOCH
     return min(-(-since // timedelta(milliseconds=1)), LAST_MS)
 
 
@@ -229,7 +229,7 @@ def find_time_unit(any_in: Callable[[Mapping[str, int]], bool | None]) -> str | 
         `milliseconds` or `seconds`; None as long as neither is shown.
 
     Raises:
-        ApiError: If the API refuses, or did not answer after all retries.
+        ApiError: If the API rejects a request, or never answers.
     """
     start, end = {"start": _PROBE_START}, {"end": _PROBE_END}
     try:
