@@ -103,11 +103,7 @@ class CursorPaginator(BaseAPIPaginator["str | None"]):
 
 
 class Export:
-    """The pages of a stream, from its bookmark on.
-
-    Each page is asked for before the one ahead of it is yielded: the API works, and the response
-    arrives, while that is written.
-    """
+    """The pages of a stream, from its bookmark on; one is requested ahead of the one yielded."""
 
     def __init__(self, stream: ApiStream, saved: Bookmark, limit: float) -> None:
         """Prepare a run.
@@ -130,6 +126,7 @@ class Export:
         # The state until the API gives a cursor: {} drops the old bookmark, None keeps it.
         self._unmoved: dict[str, Any] | None = {} if self.start.from_scratch else None
         self._gave_up = False  # before it was known in which unit to ask
+        self._undated: set[str] = set()  # bounds of windows that brought records without a time
         self._pages = self._records = 0
         self._found = 0  # records of this window: after a rejected cursor, it is another one
 
@@ -218,10 +215,12 @@ class Export:
 
     def _find_time_unit(self) -> str | None:
         unit, given = find_time_unit(self._any_in), self._stream.config["time_unit"]
+        if unit is None and self._undated:  # nothing better shows it
+            unit = "milliseconds" if "start" in self._undated else "seconds"
         if (unit is None and self._gave_up) or given not in ("auto", unit):
-            what = f"the API counts in {unit}" if unit else "no record shows which unit to use"
+            found = f"the API counts in {unit}" if unit else "no record shows which unit to use"
             text = "%s: %s: if this persists, check `time_unit`"
-            self._stream.logger.warning(text, self._stream.name, what)
+            self._stream.logger.warning(text, self._stream.name, found)
         return unit
 
     def _proved(self, paginator: CursorPaginator, start: Resume) -> bool:
@@ -230,7 +229,7 @@ class Export:
             return paginator.gave_up or start.cursor is not None
         try:
             return paginator.gave_up and self._find_time_unit() == self._stream.config["time_unit"]
-        except ApiError:  # some API rejects times that are too early, or too late
+        except FatalAPIError:  # some API rejects times that are too early, or too late
             return False
 
     def _any_in(self, window: Mapping[str, int]) -> bool | None:
@@ -243,8 +242,11 @@ class Export:
         paginator = CursorPaginator(None)
         while not paginator.finished:
             page = self._ask_twice(paginator.current_value, params)
-            if any(ms is None or first <= ms <= times.LAST_MS for ms in _times(page, self._key)):
+            found = _times(page, self._key)
+            if any(ms is not None and first <= ms <= times.LAST_MS for ms in found):
                 return True
+            if None in found:
+                self._undated |= window.keys()
             paginator.advance(page)  # type: ignore[arg-type]
             if page.items:
                 params.pop("pageSize", None)  # one record was not enough
@@ -259,7 +261,7 @@ class Export:
         """
         self._records += len(page.items)
         found = _times(page, self._key)
-        self._found += sum(ms is None or ms <= times.LAST_MS for ms in found)
+        self._found += len(found)
         seen = [ms for ms in found if ms is not None and times.FIRST_MS <= ms <= page.received]
         if self._latest is not None:
             seen.append(self._latest)
@@ -273,8 +275,7 @@ class Export:
         As long as the API gives no cursor, it stays as it was: whatever arrives late is on the
         page that the next run reads again. So it does while a window has brought no record: with
         a wrong `time_unit` none comes, and a later run with the right one would resume behind all.
-        With the right one, a cursor counts all the same if the run resumed from one, or if it
-        stops at empty pages: it would stop at the same ones each time.
+        With the right one, a cursor counts if the run resumed from one, or stops at empty pages.
         """
         cursor = page.next_cursor or paginator.current_value
         if not cursor or (start.window and not self._found and not self._proved(paginator, start)):

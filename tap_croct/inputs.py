@@ -31,7 +31,7 @@ _LEVELS = ("TAP_CROCT_LOGLEVEL", "LOGLEVEL")  # of the log; the first one counts
 _BOOLEANS = dict.fromkeys(("true", "1", "yes", "on"), True)
 _BOOLEANS |= dict.fromkeys(("false", "0", "no", "off"), False)
 _PASSWORD = re.compile(r"(?<=://)[^:/@]*:(.*)(?=@)")
-_PATH = re.compile(r'[^{["]*(?:/[^{["]*|\.json)')
+_PATH = re.compile(r"[^\s{}\[\]\"'=:@]*(?:/[^\s{}\[\]\"'=:@]*|\.json)")
 _LAST_PORT = 65_535
 _LATIN_1 = 255  # the last character that `requests` sends in a header
 _PROXY = re.compile(

@@ -205,7 +205,7 @@ def test_no_configuration_at_all(tap: Tap) -> None:
     assert "--config" in output.last_line
 
 
-@pytest.mark.parametrize(("path", "shown"), [("", "--config ''"), (KEY, "--config")])
+@pytest.mark.parametrize(("path", "shown"), [("", "--config ''"), (f"key: {KEY} a/b", "--config")])
 def test_what_is_not_a_path(tap: Tap, path: str, shown: str) -> None:
     output = tap(None, "--config", path, code=2)
     assert f": {shown} cannot be read" in output.stderr

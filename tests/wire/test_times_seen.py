@@ -135,7 +135,7 @@ class TestUnit:
 
     def test_records_without_a_time_show_it(self, pipeline: Pipeline) -> None:
         page = {"items": [{"id": "1", "payload": {}}], "nextCursor": None}
-        serve(pipeline.sandbox, page, page)
+        serve(pipeline.sandbox, page, page, page)
         assert pipeline.run(start_date="2020-01-01").counts()["events"] == 1
 
     @pytest.mark.parametrize("unit", SECONDS_OR_NOT)
