@@ -116,7 +116,7 @@ def _advice(response: requests.Response) -> str:
         return _ADVICE_BY_TYPE[kind]
     if status == HTTPStatus.BAD_REQUEST and "cursor" in parse_qs(urlsplit(response.url).query):
         return "The request continued from a cursor, which may be what is rejected"
-    return _ADVICE.get(status, _REPORT)
+    return _ADVICE.get(status, _ADVICE[HTTPStatus.OK] if response.ok else _REPORT)
 
 
 def check(response: requests.Response, longest_wait: float) -> None:

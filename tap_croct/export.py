@@ -14,7 +14,7 @@ from tap_croct.bookmark import HOUR, Bookmark, Resume
 from tap_croct.client import ApiStream
 from tap_croct.decode import Page
 from tap_croct.errors import ApiError
-from tap_croct.times import Scope, Window, find_time_unit
+from tap_croct.times import Scope, Window, find_time_unit, shows_unit
 
 CONFIRM_AFTER = 5.0
 """Seconds after which a request that was rejected is sent again, before the rejection counts."""
@@ -126,9 +126,10 @@ class Export:
         # The state until the API gives a cursor: {} drops the old bookmark, None keeps it.
         self._unmoved: dict[str, Any] | None = {} if self.start.from_scratch else None
         self._gave_up = False  # before it was known in which unit to ask
+        self._unclear = False  # whether there were records that do not show it
         self._undated: set[str] = set()  # bounds of windows that brought records without a time
         self._pages = self._records = 0
-        self._found = 0  # records of this window: after a rejected cursor, it is another one
+        self._found = False  # records of this window: after a rejected cursor, it is another one
 
     def pages(self) -> Iterator[ExportedPage]:
         """Yield the pages; once, when the API no longer accepts the cursor, resume by time.
@@ -158,7 +159,7 @@ class Export:
         yield from pages
 
     def _read(self, start: Resume) -> Iterator[ExportedPage]:
-        window, self._found = start.window, 0
+        window, self._found = start.window, False
         time_unit: str | None = None if window.empty else self._stream.config["time_unit"]
         if window and time_unit == "auto":
             time_unit = self._find_time_unit()
@@ -217,7 +218,8 @@ class Export:
         unit, given = find_time_unit(self._any_in), self._stream.config["time_unit"]
         if unit is None and self._undated:  # nothing better shows it
             unit = "milliseconds" if "start" in self._undated else "seconds"
-        if (unit is None and self._gave_up) or given not in ("auto", unit):
+        unclear = self._gave_up or self._unclear
+        if (unit is None and unclear) or given not in ("auto", unit):
             found = f"the API counts in {unit}" if unit else "no record shows which unit to use"
             text = "%s: %s: if this persists, check `time_unit`"
             self._stream.logger.warning(text, self._stream.name, found)
@@ -233,18 +235,15 @@ class Export:
             return False
 
     def _any_in(self, window: Mapping[str, int]) -> bool | None:
-        """Tell whether the API has a record of a window; None after too many empty pages.
-
-        A time that is in the window under both units, as one in microseconds is, proves nothing.
-        """
-        first = max(window.values(), default=times.FIRST_MS)
+        """Tell whether the API has a record of a window; None after too many empty pages."""
         params: dict[str, Any] = {"pageSize": 1, "events": None, **window}
         paginator = CursorPaginator(None)
         while not paginator.finished:
             page = self._ask_twice(paginator.current_value, params)
             found = _times(page, self._key)
-            if any(ms is not None and first <= ms <= times.LAST_MS for ms in found):
+            if any(map(shows_unit, found)):
                 return True
+            self._unclear |= bool(found)
             if None in found:
                 self._undated |= window.keys()
             paginator.advance(page)  # type: ignore[arg-type]
@@ -261,7 +260,8 @@ class Export:
         """
         self._records += len(page.items)
         found = _times(page, self._key)
-        self._found += len(found)
+        sure = self._stream.config["time_unit"] == "auto"
+        self._found |= any(sure or shows_unit(ms) for ms in found)
         seen = [ms for ms in found if ms is not None and times.FIRST_MS <= ms <= page.received]
         if self._latest is not None:
             seen.append(self._latest)
@@ -273,8 +273,8 @@ class Export:
         """Return the state that holds once a page is written.
 
         As long as the API gives no cursor, it stays as it was: whatever arrives late is on the
-        page that the next run reads again. So it does while a window has brought no record: with
-        a wrong `time_unit` none comes, and a later run with the right one would resume behind all.
+        page that the next run reads again. So it does while no record of a window shows that a
+        given `time_unit` is right: with a wrong one, a later run would resume behind all records.
         With the right one, a cursor counts if the run resumed from one, or stops at empty pages.
         """
         cursor = page.next_cursor or paginator.current_value

@@ -215,6 +215,16 @@ _PROBE_END = 4_102_444_800
 """2100-01-01T00:00:00Z in seconds: after all records. Read as milliseconds: before all of them."""
 
 
+def shows_unit(ms: int | None) -> bool:
+    """Tell whether a record shows in which unit the API takes the window that brought it.
+
+    Args:
+        ms: Its time, in milliseconds since the epoch. One that is in seconds or microseconds, by
+            mistake, may be inside of the window under the wrong reading, too.
+    """
+    return ms is not None and _PROBE_END <= ms <= LAST_MS
+
+
 def find_time_unit(any_in: Callable[[Mapping[str, int]], bool | None]) -> str | None:
     """Find out in which unit the API takes the window.
 

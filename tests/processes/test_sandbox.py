@@ -3,7 +3,6 @@
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -49,19 +48,6 @@ def use(said: str, tap: Callable[..., Output]) -> None:
     assert requests.post(command, timeout=10).status_code == 200
     again = tap(None, "--config=ENV", state=first.state, **settings)
     assert again.counts()["sessions"] > 5
-
-
-@pytest.mark.slow
-def test_a_port_that_is_taken() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = str(server.getsockname()[1])
-        command = [sys.executable, "-m", "dev.sandbox", "--port", port, "--visits", "1"]
-        done = subprocess.run(
-            command, capture_output=True, text=True, cwd=ROOT, check=False, timeout=30
-        )
-    assert (done.returncode, done.stdout) == (1, "")
-    assert f"Cannot listen on port {port}: " in done.stderr.splitlines()[-1]
-    assert "Address already in use" in done.stderr
 
 
 def test_it_knows_the_types_of_events_by_itself() -> None:

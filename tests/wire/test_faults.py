@@ -244,7 +244,7 @@ ERRORS: list[tuple[int, bytes, str]] = [
     (202, b"", "The service is suspended"),
     (202, b'{"items":[],"nextCursor":null}', "The service is suspended"),
     (202, problem("service/suspended"), "The reason: unpaid"),
-    (204, b"", "204"),
+    (204, b"", "204 No Content. If this persists, check `api_url` and proxies"),
     (206, b'{"title":"Jane","items":[{"userId":"1"}]}', "206 Partial Content. "),
     (304, b"", "304 Not Modified"),
     (200, b'{"title":"Jane"}', "200 OK. The response is not a page of records: it has no `items`"),

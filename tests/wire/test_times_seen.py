@@ -144,8 +144,18 @@ class TestUnit:
         sandbox = start(time_unit=unit)
         odd = [event(sandbox, str(ms), ms) for ms in (5, BEGINNING * 1000)]
         sandbox.world.logs["events"].entries[:0] = odd
-        output = tap(sandbox.config(start_date="2020-01-01"))
-        assert output.counts()["events"] == len(sandbox.world.items("events")) - 1
+        config = sandbox.config(start_date="2020-01-01")
+        assert tap(config).counts()["events"] == len(sandbox.world.items("events")) - 1
+        sandbox.world.logs["events"].entries[2:] = []
+        assert "no record shows which unit to use" in tap(config).stderr
+
+    @pytest.mark.parametrize("timestamp", [None, BEGINNING // 1000, BEGINNING * 1000])
+    def test_what_proves_nothing(self, pipeline: Pipeline, timestamp: int | None) -> None:
+        """Such records come back under a wrong one, too: the bookmark must not pass the others."""
+        end: Json = {"items": [], "nextCursor": "end"}
+        serve(pipeline.sandbox, {**end, "items": [{"id": "1", "timestamp": timestamp}]}, end)
+        pipeline.run(time_unit="seconds", end_date="2026-12-31")
+        assert not pipeline.bookmark()
 
     @pytest.mark.parametrize("unit", SECONDS_OR_NOT)
     @pytest.mark.parametrize("after", [1, 2])
