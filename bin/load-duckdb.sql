@@ -61,7 +61,7 @@ create table if not exists croct.users (
 -- One pass over the file, with the columns of all three streams. A record's row number is its
 -- place in the file.
 create or replace temp table messages as
-select type, stream, record, value
+select type, stream, record, value, "schema"
 from read_json(
     'croct.jsonl',
     format = 'newline_delimited',
@@ -70,6 +70,7 @@ from read_json(
         type: 'varchar',
         stream: 'varchar',
         value: 'json',
+        schema: 'json',
         record: 'struct(
             id varchar, sessionId varchar, userId varchar, externalUserId varchar,
             "timestamp" timestamp, context json, payload json, eventType varchar, metadata json,
@@ -83,6 +84,18 @@ from read_json(
         )'
     }
 );
+
+-- What has no column would be lost: flattened properties, what stream maps add, new streams.
+select error(concat('load-duckdb.sql has no column for ', name, ' of the stream ', stream))
+from (
+    select stream, unnest(json_keys("schema" -> 'properties')) as name
+    from messages
+    where type = 'SCHEMA'
+) as properties
+anti join duckdb_columns() as known
+    on known.schema_name = 'croct'
+    and known.table_name = properties.stream
+    and lower(known.column_name) = lower(properties.name);
 
 -- The latest record of each key; earlier ones are skipped.
 create or replace temp table latest as

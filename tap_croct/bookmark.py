@@ -28,7 +28,7 @@ class Bookmark:
         cursor: Where to resume; None if the API gave none.
         latest: The latest time seen, in milliseconds since the epoch.
         scope: What the export was limited to; None if that is not known (before version 0.2).
-        finished: Whether the export had reached the end of its window, and that had passed.
+        finished: Whether the export had reached the end of its window, and that was past.
     """
 
     cursor: str | None = None
@@ -157,7 +157,7 @@ class Resume:
     warning: str | None = None
 
 
-def where(bookmark: Bookmark, scope: Scope, lookback: int, now: int) -> Resume:
+def resume_point(bookmark: Bookmark, scope: Scope, lookback: int, now: int) -> Resume:
     """Decide where a run resumes.
 
     Args:
@@ -203,7 +203,7 @@ def by_time(scope: Scope, lookback: int, latest: int | None) -> Resume:
 def _from_old_end(
     bookmark: Bookmark, before: Scope, scope: Scope, lookback: int, latest: int | None
 ) -> Resume:
-    """Resume where the window ended, or where the export had come to inside of it.
+    """Resume where the window ended, or where the export got to before that.
 
     A cursor may stand for the window that it was given for: it cannot be used here.
     """

@@ -23,7 +23,7 @@ from tap_croct.logs import counted, printable
 from tap_croct.times import now
 
 DEADLINE = 10
-"""How many times `request_timeout` the headers may take, and then the body as long again."""
+"""How many times `request_timeout` the headers may take; the body may take as long again."""
 
 LONGEST_PAUSE = 60.0
 """Seconds between two retries at most, where the API does not ask for more."""
@@ -49,7 +49,7 @@ _WHILE_READING: dict[type[Exception], type[requests.RequestException]] = {
 
 
 class Session(requests.Session):
-    """A session that does not even look where a redirect leads: it may lead nowhere valid."""
+    """A session that ignores where a redirect leads: that may be no valid URL."""
 
     @override
     def get_redirect_target(self, resp: requests.Response) -> None:
@@ -215,8 +215,9 @@ class ApiStream(RESTStream["str | None"]):
             page: Page = retrying(attempt)()
         except (RetriableError, requests.RequestException) as error:
             tried = f" (after {counted(sent - 1, 'retry')})" if sent > 1 else ""
-            check = "" if isinstance(error, RetriableError) else "Check `api_url` and the network. "
-            message = f"{self._describe(error)}{tried}. {check}The next run resumes at this page"
+            answered = isinstance(error, RetriableError)
+            advice = "Run again later" if answered else "Check `api_url` and the network"
+            message = f"{self._describe(error)}{tried}. {advice}"
             raise ApiError(message, getattr(error, "status", None)) from error
         return page
 

@@ -119,17 +119,18 @@ class Export:
         self._key = str(stream.replication_key)
         self._scope = Scope.of({**stream.config, "event_types": stream.event_types})
         self._lookback = stream.config["lookback_hours"] * HOUR
-        self.start = bookmark.where(saved, self._scope, self._lookback, times.now())
+        self.start = bookmark.resume_point(saved, self._scope, self._lookback, times.now())
         """Where the run resumes."""
 
         self._latest = self.start.latest
         # The state until the API gives a cursor: {} drops the old bookmark, None keeps it.
         self._unmoved: dict[str, Any] | None = {} if self.start.from_scratch else None
-        self._gave_up = False  # before it was known in which unit to ask
-        self._unclear = False  # whether there were records that do not show it
-        self._undated: set[str] = set()  # bounds of windows that brought records without a time
+        # What the search for the time unit met: too many empty pages, records that do not show it,
+        # and bounds of windows that brought records without a time.
+        self._gave_up = self._unclear = False
+        self._undated: set[str] = set()
         self._pages = self._records = 0
-        self._found = False  # records of this window: after a rejected cursor, it is another one
+        self._unit_shown = False  # by a record of this window, if there is one
 
     def pages(self) -> Iterator[ExportedPage]:
         """Yield the pages; once, when the API no longer accepts the cursor, resume by time.
@@ -159,7 +160,7 @@ class Export:
         yield from pages
 
     def _read(self, start: Resume) -> Iterator[ExportedPage]:
-        window, self._found = start.window, False
+        window, self._unit_shown = start.window, not start.window
         time_unit: str | None = None if window.empty else self._stream.config["time_unit"]
         if window and time_unit == "auto":
             time_unit = self._find_time_unit()
@@ -225,8 +226,8 @@ class Export:
             self._stream.logger.warning(text, self._stream.name, found)
         return unit
 
-    def _proved(self, paginator: CursorPaginator, start: Resume) -> bool:
-        """Tell whether the time unit is right although the window brought no record."""
+    def _cursor_counts(self, paginator: CursorPaginator, start: Resume) -> bool:
+        """Tell whether a cursor counts although no record showed the time unit; may ask the API."""
         if self._stream.config["time_unit"] == "auto":
             return paginator.gave_up or start.cursor is not None
         try:
@@ -261,7 +262,7 @@ class Export:
         self._records += len(page.items)
         found = _times(page, self._key)
         sure = self._stream.config["time_unit"] == "auto"
-        self._found |= any(sure or shows_unit(ms) for ms in found)
+        self._unit_shown |= any(sure or shows_unit(ms) for ms in found)
         seen = [ms for ms in found if ms is not None and times.FIRST_MS <= ms <= page.received]
         if self._latest is not None:
             seen.append(self._latest)
@@ -273,12 +274,11 @@ class Export:
         """Return the state that holds once a page is written.
 
         As long as the API gives no cursor, it stays as it was: whatever arrives late is on the
-        page that the next run reads again. So it does while no record of a window shows that a
-        given `time_unit` is right: with a wrong one, a later run would resume behind all records.
-        With the right one, a cursor counts if the run resumed from one, or stops at empty pages.
+        page that the next run reads again. So it does until a record of the window shows that the
+        time unit is right: with a wrong one, a later run would resume after all records.
         """
         cursor = page.next_cursor or paginator.current_value
-        if not cursor or (start.window and not self._found and not self._proved(paginator, start)):
+        if not cursor or not (self._unit_shown or self._cursor_counts(paginator, start)):
             return self._unmoved
         left = Bookmark(cursor, self._latest, self._scope, finished=end == END_DATE)
         return left.as_state(self._key)

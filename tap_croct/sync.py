@@ -120,7 +120,7 @@ class CroctStream(ApiStream):
         self._write_state()
 
     def _export(self, write: Write) -> Iterator[ExportedPage]:
-        """Export the stream: write the records of each page, and yield it then."""
+        """Export the stream: write the records of each page, then yield it."""
         records = Records(self, self.own_keys()[0], self._warn_once)
         saved = Bookmark.of({} if self._is_full_table else self.stream_state)
         limits = [n for n in (self.config.get("max_records"), self.ABORT_AT_RECORD_COUNT) if n]
@@ -199,7 +199,7 @@ class CroctStream(ApiStream):
         """Write the state as it is after the last page.
 
         `stream_state` changes only here, together with its message. Changed earlier, a message
-        that a signal or the SDK causes would name a page that is not written yet.
+        that the SDK causes would name a page that is not written yet.
         """
         left = {} if self._is_full_table else self._left
         if left is not None:

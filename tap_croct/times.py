@@ -1,4 +1,4 @@
-"""Times: milliseconds since the epoch at the API, RFC 3339 in the records; and what they limit."""
+"""Times and windows of time: milliseconds since the epoch at the API, RFC 3339 in records."""
 
 import functools
 import math
@@ -46,7 +46,7 @@ def to_rfc3339(ms: int) -> str:
         Such as `2026-01-01T00:00:00.664Z`.
 
     Raises:
-        OverflowError: If no calendar has it.
+        OverflowError: If it is outside of the years 1 to 9999.
     """
     rest = ms % _MINUTE
     return f"{_minute(ms // _MINUTE)}{_SECONDS[rest // 1000]}{_MILLISECONDS[rest % 1000]}"
@@ -229,7 +229,7 @@ def find_time_unit(any_in: Callable[[Mapping[str, int]], bool | None]) -> str | 
     """Find out in which unit the API takes the window.
 
     The API's sources disagree (seconds until late 2025, milliseconds since), and a wrong guess
-    yields an empty, successful export. So only a record counts as a proof.
+    yields an empty, successful export. So records have to show it.
 
     Args:
         any_in: Asks the API whether it has a record in a window, given as query parameters; None
@@ -248,7 +248,8 @@ def find_time_unit(any_in: Callable[[Mapping[str, int]], bool | None]) -> str | 
     except ApiError as error:
         if error.status != HTTPStatus.BAD_REQUEST:
             raise
-        # A time so late is rejected, or one so early is: then nothing but `end` can tell.
+        # It is too late in one unit, or too early in the other: only `end` can tell, if there are
+        # records at all.
         if not any_in({}):
             return None
         return {True: "seconds", False: "milliseconds", None: None}[any_in(end)]

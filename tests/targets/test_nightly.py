@@ -301,8 +301,11 @@ def test_values_that_are_hard_to_store(nightly: Nights, sandbox: Sandbox) -> Non
 
 
 TAP = Path(sys.executable).parent / "tap-croct"
+SCHEMA_LINE = '{"type": "SCHEMA", "stream": "%s", "schema": {"properties": {"%s": {}}}}'
 LINES = {
     "a line cut short": '{"type": "RECORD", "stream": "ev',
+    "a property without a column": SCHEMA_LINE % ("users", "email_hash"),
+    "a stream without a table": SCHEMA_LINE % ("people", "userId"),
     "a text in a time": '{"type": "RECORD", "stream": "users", "record": {"lastModifiedTime": "x"}}',
 }
 FAILURES = {
