@@ -217,7 +217,7 @@ class Export:
 
     def _find_time_unit(self) -> str | None:
         unit, given = find_time_unit(self._any_in), self._stream.config["time_unit"]
-        if unit is None and self._undated:  # nothing better shows it
+        if unit is None and self._undated and not self._gave_up:  # nothing better shows it
             unit = "milliseconds" if "start" in self._undated else "seconds"
         unclear = self._gave_up or self._unclear
         if (unit is None and unclear) or given not in ("auto", unit):
@@ -226,12 +226,13 @@ class Export:
             self._stream.logger.warning(text, self._stream.name, found)
         return unit
 
-    def _cursor_counts(self, paginator: CursorPaginator, start: Resume) -> bool:
+    def _cursor_counts(self, start: Resume, end: str | None) -> bool:
         """Tell whether a cursor counts although no record showed the time unit; may ask the API."""
-        if self._stream.config["time_unit"] == "auto":
-            return paginator.gave_up or start.cursor is not None
-        try:
-            return paginator.gave_up and self._find_time_unit() == self._stream.config["time_unit"]
+        given = self._stream.config["time_unit"]
+        if given == "auto":
+            return end == EMPTY_PAGES or start.cursor is not None
+        try:  # where every run would stop here
+            return end in (EMPTY_PAGES, LIMIT_REACHED) and self._find_time_unit() == given
         except FatalAPIError:  # some API rejects times that are too early, or too late
             return False
 
@@ -248,8 +249,7 @@ class Export:
             if None in found:
                 self._undated |= window.keys()
             paginator.advance(page)  # type: ignore[arg-type]
-            if page.items:
-                params.pop("pageSize", None)  # one record was not enough
+            params.pop("pageSize", None)  # one record was not enough
         self._gave_up |= paginator.gave_up
         return None if paginator.gave_up else False
 
@@ -278,7 +278,7 @@ class Export:
         time unit is right: with a wrong one, a later run would resume after all records.
         """
         cursor = page.next_cursor or paginator.current_value
-        if not cursor or not (self._unit_shown or self._cursor_counts(paginator, start)):
+        if not cursor or not (self._unit_shown or self._cursor_counts(start, end)):
             return self._unmoved
         left = Bookmark(cursor, self._latest, self._scope, finished=end == END_DATE)
         return left.as_state(self._key)

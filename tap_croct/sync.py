@@ -161,8 +161,8 @@ class CroctStream(ApiStream):
         if self.end == EMPTY_PAGES:
             what = "pages without records in a row, though the API says that more follow"
             self._warn_once(f"{MOST_EMPTY} {what}")
-        if self._is_full_table and self.end == LIMIT_REACHED:
-            what = "`max_records` was reached, and FULL_TABLE keeps no bookmark"
+        if self._is_full_table and self.end in (LIMIT_REACHED, EMPTY_PAGES):
+            what = f"it stopped early ({self.end}), and FULL_TABLE keeps no bookmark"
             self._warn_once(f"{what}: every run exports the same records")
 
     def _write_page(self, page: Page, records: Records, write: Write) -> None:

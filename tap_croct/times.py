@@ -219,10 +219,10 @@ def shows_unit(ms: int | None) -> bool:
     """Tell whether a record shows in which unit the API takes the window that brought it.
 
     Args:
-        ms: Its time, in milliseconds since the epoch. One that is in seconds or microseconds, by
-            mistake, may be inside of the window under the wrong reading, too.
+        ms: Its time, in milliseconds since the epoch. An odd one, such as one in seconds or in
+            microseconds, may lie in the window under the wrong reading, too.
     """
-    return ms is not None and _PROBE_END <= ms <= LAST_MS
+    return ms is not None and _PROBE_START <= ms < _PROBE_END * 1000
 
 
 def find_time_unit(any_in: Callable[[Mapping[str, int]], bool | None]) -> str | None:

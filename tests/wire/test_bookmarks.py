@@ -3,6 +3,7 @@
 import base64
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -318,22 +319,34 @@ def test_after_five_with_a_wrong_time_unit(pipeline: Pipeline) -> None:
     assert pipeline.bookmark() == {}
 
 
-@pytest.mark.parametrize("parameter", ["start", "pageSize"])
-def test_while_the_time_unit_is_found_out(pipeline: Pipeline, parameter: str) -> None:
-    """They say nothing about the unit: a wrong one would bring an empty export."""
+def asks(name: str, value: str) -> Callable[[Request], bool]:
+    return lambda request: request.stream == "events" and request.param(name) == value
+
+
+@pytest.mark.parametrize("undated", [[], [{"id": "1"}]])
+def test_while_the_time_unit_is_found_out(pipeline: Pipeline, undated: list[Json]) -> None:
+    """They say nothing about the unit, nor does a record without a time then.
+
+    A wrong one would bring an empty export.
+    """
     window: Json = {"start_date": "2020-01-01", "end_date": "2027-01-01"}
-
-    def asks_for_the_unit(request: Request) -> bool:
-        only_one = request.stream == "events" and request.param("pageSize") == "1"
-        return only_one and parameter in request.params
-
-    pipeline.sandbox.faults = [
-        Fault(status=200, body=empty(0, number), when=asks_for_the_unit) for number in range(2, 7)
-    ]
-    first = pipeline.run(**window)
-    assert first.records("events") == []
-    assert first.last_line.endswith("events (empty pages)")
-    assert "check `time_unit`" in first.stderr
+    page = json.dumps({"items": undated, "nextCursor": None}).encode()
+    first, last = asks("start", "1420070400000"), asks("end", "4102444800")
+    pages = [Fault(status=200, body=empty(0, number), when=first) for number in range(2, 7)]
+    pipeline.sandbox.faults = [*pages, Fault(status=200, body=page, when=last)]
+    output = pipeline.run(**window)
+    assert output.records("events") == []
+    assert output.last_line.endswith("events (empty pages)")
+    assert "check `time_unit`" in output.stderr
     pipeline.sandbox.faults = []
     pipeline.run(**window)
+    pipeline.assert_complete()
+
+
+def test_where_one_record_was_deleted(pipeline: Pipeline) -> None:
+    """The search for the unit begins with a page of one record, which may be an empty one."""
+    pipeline.sandbox.faults = [
+        Fault(status=200, body=empty(0, 2), times=-1, when=asks("pageSize", "1"))
+    ]
+    pipeline.run(start_date="2020-01-01")
     pipeline.assert_complete()
