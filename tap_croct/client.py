@@ -215,8 +215,11 @@ class ApiStream(RESTStream["str | None"]):
             page: Page = retrying(attempt)()
         except (RetriableError, requests.RequestException) as error:
             tried = f" (after {counted(sent - 1, 'retry')})" if sent > 1 else ""
-            answered = isinstance(error, RetriableError)
-            advice = "Run again later" if answered else "Check `api_url` and the network"
+            advice = "Check `api_url` and the network"
+            if isinstance(error, RetriableError):
+                advice = "Run again later"
+            elif isinstance(error, requests.exceptions.ProxyError):
+                advice = "Check the proxy that `HTTPS_PROXY` or `ALL_PROXY` names"
             message = f"{self._describe(error)}{tried}. {advice}"
             raise ApiError(message, getattr(error, "status", None)) from error
         return page

@@ -27,7 +27,7 @@ NOT_THE_API = "If this persists, check `api_url` and proxies"
 _REPORT = "Please report this if it happens again"
 _BILLING = "Settle it in the billing settings of the workspace"
 _ADVICE = {
-    200: f"{NOT_THE_API}. {_REPORT}",
+    200: "Check `api_url` and proxies. Please report this if they are right",
     202: "The service is suspended for this account: ask the account's owner or Croct",
     400: "Check `start_date`, `end_date`, `event_types` and `page_size`",
     401: "Check `api_key`",
@@ -182,7 +182,7 @@ def problem(response: requests.Response) -> str:
     """
     head = printable(f"{response.status_code} {response.reason or ''}".strip())
     if response.status_code == HTTPStatus.NOT_FOUND:  # of another server, probably
-        head = f"{head} at {host(response.url)}"
+        head = f"{head} at {printable(response.url.partition('?')[0])}"
     # The body of a success (202 aside) may be a record.
     is_record = response.ok and response.status_code != HTTPStatus.ACCEPTED
     details = {} if is_record else problem_details(response.content)

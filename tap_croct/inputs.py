@@ -205,14 +205,18 @@ def settings_in(
     """
     named = {PREFIX + name.upper(): name for name in schema["properties"]}
     found = {}
-    others = [f"{PREFIX}_"]  # Meltano has variables with two underscores,
+    others = [f"{PREFIX}_"]  # Meltano has variables with two underscores, not of settings,
     for variable, name in named.items():
         if variable in variables:
             found[name] = _read(variables[variable], schema["properties"][name])
             if "object" in schema["properties"][name].get("type", ()):
                 others.append(f"{variable}_")  # and beside an object, one for each of its parts
     unknown = variables.keys() - named.keys() - {f"{PREFIX}LOGLEVEL"}
-    return found, [name for name in unknown if not name.upper().startswith(tuple(others))]
+    return found, [
+        name
+        for name in unknown
+        if not name.upper().startswith(tuple(others)) or name.upper().replace("__", "_") in named
+    ]
 
 
 def _read(text: str, prop: dict[str, Any]) -> object:

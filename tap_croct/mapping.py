@@ -135,6 +135,11 @@ class _Mapping:
         for record in records if moved else ():
             additional = record.get(ADDITIONAL)
             self.unknown |= moved & additional.keys() if isinstance(additional, dict) else set()
+        for name in self.unknown & self._types.keys():
+            warn_once(
+                f"the stream map of `{name}` in {self.stream} adds a column: what the API sends by "
+                f"that name stays in `{ADDITIONAL}.{name}`, which the catalog can deselect"
+            )
         if self._flatten is not None:
             return [self._flatten(record) for record in records]
         if self._left_out:
@@ -178,12 +183,14 @@ def _mapped(stream_map: CustomStreamMap, records: list[Record]) -> list[Record]:
         mapped = [stream_map.transform(record) for record in records]
     except Exception as error:  # noqa: BLE001 - an expression can raise anything
         cause = error.__cause__ if isinstance(error, MapExpressionError) else error
-        why = type(cause).__name__
-        if isinstance(error, _WITHOUT_DATA) and why != _WITH_DATA:
-            why = f"{why}: {cause}"
+        why = kind = type(cause).__name__
+        if isinstance(error, _WITHOUT_DATA) and kind != _WITH_DATA:
+            why = f"{kind}: {cause}".rstrip(".")
+        if kind != "FunctionNotDefined":
+            why = f"{why}. A property may be null or missing: `… if … else None`"
         message = (
             f"{stream_map.stream_alias}: the stream map `{stream_map.expr_evaluator.expr}` fails "
-            f"on a record: {why}. A property may be null or missing: `… if … else None`"
+            f"on a record: {why}"
         )
         raise MapExpressionError(message) from None
     return [record for record in mapped if record is not None]

@@ -1,5 +1,6 @@
 """The settings of the tap: their JSON schema, and the checks that it cannot say."""
 
+import importlib.util
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -152,7 +153,6 @@ _EXPECTED = {
     "page_size": "an integer from 1 to 1000",
     "max_records": "an integer of at least 1",
     "lookback_hours": "an integer of at least 0",
-    "replace_nul_characters": "true or false",
     "time_unit": "`auto`, `milliseconds` or `seconds`",
     "request_timeout": "a number of seconds above 0 and up to 86400",
     "max_retries": "an integer of at least 0",
@@ -214,7 +214,7 @@ def validate(config: dict[str, Any]) -> list[str]:
     if isinstance(maps := config.get("stream_maps"), dict):
         config["stream_maps"] = stream_maps.normalized(maps)
     mistakes = list(dict.fromkeys(map(_mistake, _errors(SETTINGS, config))))
-    mistakes = mistakes or list(wrong_batches(config.get("batch_config")))
+    mistakes = mistakes or [*wrong_batches(config.get("batch_config")), *_wrong_faker(config)]
     if mistakes:
         return mistakes
     for name, value in config.items():
@@ -255,6 +255,19 @@ def _wrong_maps(maps: object) -> Iterator[str]:
     for error in _errors(STREAM_MAPS, maps):
         parts = [printable(part, NAME_LIMIT) for part in [*error.path][:2]]
         yield f"{': '.join(['stream_maps', *parts])}: must be {error.schema['title']}"
+
+
+def _wrong_faker(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line for each mistake about `fake` in expressions that the SDK would not explain."""
+    given = config.get("faker_config") or {}
+    known = SETTINGS["properties"]["faker_config"]["properties"]
+    for name in sorted(given.keys() - known):
+        yield f"faker_config.{printable(name, NAME_LIMIT)}: is not a setting{guess(name, known)}"
+    if given.get("locale") and importlib.util.find_spec("faker"):
+        try:
+            importlib.import_module("faker").Faker(given["locale"])
+        except AttributeError:
+            yield "faker_config.locale: must be one that Faker has, such as en_US"
 
 
 def _mistake(error: ValidationError) -> str:

@@ -26,15 +26,6 @@ def test_one_version() -> None:
     assert TapCroct.plugin_version == version
 
 
-def test_the_pythons_are_declared() -> None:
-    classifiers = PROJECT["project"]["classifiers"]
-    declared = [c.split(" :: ")[-1] for c in classifiers if "Python :: 3." in c]
-    assert f"\nPYTHONS := {' '.join(declared)}\n" in (ROOT / "Makefile").read_text()
-    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
-    quoted = ", ".join(f'"{python}"' for python in declared)
-    assert f"python: [{quoted}]" in workflow
-
-
 @pytest.mark.slow
 def test_it_installs(tmp_path: Path) -> None:
     """From a wheel, which holds the package alone, and from the repository, as it is committed."""

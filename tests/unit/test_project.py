@@ -220,15 +220,8 @@ def test_the_message_exists(message: str) -> None:
 
 
 def test_messages_are_found_and_missed() -> None:
-    assert len(MESSAGES) > 20
+    assert len(MESSAGES) >= 20
     assert missing("The catalog selects no stream, and so on") != []
-
-
-def test_the_lines_of_the_log_exist() -> None:
-    (log,) = re.findall(r"```text\n(events: resumes.+?\nDone: .+?)```", OPERATIONS, re.DOTALL)
-    for word in ("resumes", "records in", "done (", "caught up", "Done: ", "nothing left"):
-        assert word in log
-        assert missing(word) == []
 
 
 # Links

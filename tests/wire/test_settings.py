@@ -83,6 +83,8 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
             "batch_config.encoding.level: is not a setting",
         ],
     ),
+    ({"faker_config": {"sed": 1}}, ['faker_config.sed: is not a setting; did you mean "seed"']),
+    ({"faker_config": {"locale": ["xx"]}}, ["faker_config.locale: must be one that Faker has"]),
     (
         {"page_size": 0, "time_unit": "s", "max_retries": -1},
         ["max_retries: must be", "page_size: must be", "time_unit: must be"],
@@ -250,7 +252,7 @@ class TestEnvironment:
         assert_mistakes(output, [line for _, line in wrong.values()])
         output = tap(None, "--config=ENV", code=1, TAP_CROCT_API_KEY="")
         assert_mistakes(output, ["api_key: is required"])
-        for name in ("TAP_CROCT_PAGESIZE", "tap_croct_page_size"):
+        for name in ("TAP_CROCT_PAGESIZE", "TAP_CROCT__PAGE_SIZE", "tap_croct_page_size"):
             output = tap(sandbox.config(), "--config=ENV", code=1, **{name: "5"})
             hint = 'is not a setting; did you mean "TAP_CROCT_PAGE_SIZE"'
             assert_mistakes(output, [f"{name}: {hint}"])

@@ -118,12 +118,19 @@ def test_a_warning(sandbox: Sandbox, tap: Tap, users: Json, says: str) -> None:
     assert users or "Meltano drops" in warning
 
 
+def test_a_column_named_like_what_the_schema_lacks(sandbox: Sandbox, tap: Tap) -> None:
+    sandbox.world.items("users")[0]["plan"] = "private"
+    warning, _ = tap(sandbox.config(stream_maps={"users": {"plan": "'x'"}})).warnings
+    assert "what the API sends by that name stays in `additionalProperties.plan`" in warning
+
+
 FAILING = [
     ("int(email or 'x')", "ValueError"),
     ("record[email or 'x']", "KeyError"),
     ("'a'.encode(email or 'x')", "LookupError"),
     ("email + 5", "TypeError: can only concatenate str"),
     ("fake.get_formatter(email or 'x')", "AttributeError."),
+    ("len(email)", "FunctionNotDefined: Function 'len' not defined, for expression 'len(email)'\n"),
     ("email.lowr()", "AttributeDoesNotExist: Attribute 'lowr' does not exist"),
     ("int('9' * 20 + email[:0]) << 99999", "NumberTooHigh."),
     ("int('9' * 20 + email[:0]) ** 2", "NumberTooHigh."),
