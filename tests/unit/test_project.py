@@ -220,7 +220,7 @@ def test_the_message_exists(message: str) -> None:
 
 
 def test_messages_are_found_and_missed() -> None:
-    assert len(MESSAGES) >= 20
+    assert len(MESSAGES) > 15
     assert missing("The catalog selects no stream, and so on") != []
 
 
