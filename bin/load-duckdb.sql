@@ -61,7 +61,7 @@ create table if not exists croct.users (
 -- One pass over the file, with the columns of all three streams. A record's row number is its
 -- place in the file.
 create or replace temp table messages as
-select type, stream, record, value, "schema"
+select type, stream, record, value, "schema", key_properties
 from read_json(
     'croct.jsonl',
     format = 'newline_delimited',
@@ -71,6 +71,7 @@ from read_json(
         stream: 'varchar',
         value: 'json',
         schema: 'json',
+        key_properties: 'varchar[]',
         record: 'struct(
             id varchar, sessionId varchar, userId varchar, externalUserId varchar,
             "timestamp" timestamp, context json, payload json, eventType varchar, metadata json,
@@ -85,17 +86,43 @@ from read_json(
     }
 );
 
--- What has no column would be lost: flattened properties, what stream maps add, new streams.
-select error(concat('load-duckdb.sql has no column for ', name, ' of the stream ', stream))
+-- What would be lost is an error: batch files, records without their key or with another one, and
+-- what has no column, such as flattened properties and what stream maps add.
+select error('load-duckdb.sql reads no batch files: remove batch_config')
+from messages
+where type = 'BATCH';
+
+create or replace temp table keys as
+select * from (values ('events', 'id'), ('sessions', 'sessionId'), ('users', 'userId')) as keys (stream, name);
+
+select error(concat('load-duckdb.sql needs the key ', keys.name, ' of the stream ', stream))
+from messages
+join keys using (stream)
+where
+    (type = 'SCHEMA' and key_properties is distinct from [keys.name])
+    or (
+        type = 'RECORD'
+        and case stream
+            when 'events' then record.id
+            when 'sessions' then record.sessionId
+            else record.userId
+        end is null
+    );
+
+select error(concat(
+    'load-duckdb.sql has no column for ', name, ' of the stream ', stream,
+    ': add it to the table, to read_json and to the insert'
+))
 from (
     select stream, unnest(json_keys("schema" -> 'properties')) as name
     from messages
     where type = 'SCHEMA'
 ) as properties
 anti join duckdb_columns() as known
-    on known.schema_name = 'croct'
+    on known.database_name = current_database()
+    and known.schema_name = 'croct'
     and known.table_name = properties.stream
-    and lower(known.column_name) = lower(properties.name);
+    and known.column_name = properties.name;
 
 -- The latest record of each key; earlier ones are skipped.
 create or replace temp table latest as

@@ -28,7 +28,7 @@ class Bookmark:
         cursor: Where to resume; None if the API gave none.
         latest: The latest time seen, in milliseconds since the epoch.
         scope: What the export was limited to; None if that is not known (before version 0.2).
-        finished: Whether the export had reached the end of its window, and that was past.
+        finished: Whether the export had reached the end of its window, which was in the past.
     """
 
     cursor: str | None = None

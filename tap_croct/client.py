@@ -49,7 +49,7 @@ _WHILE_READING: dict[type[Exception], type[requests.RequestException]] = {
 
 
 class Session(requests.Session):
-    """A session that ignores where a redirect leads: that may be no valid URL."""
+    """A session that ignores where a redirect leads: it may not be a valid URL."""
 
     @override
     def get_redirect_target(self, resp: requests.Response) -> None:
@@ -215,12 +215,10 @@ class ApiStream(RESTStream["str | None"]):
             page: Page = retrying(attempt)()
         except (RetriableError, requests.RequestException) as error:
             tried = f" (after {counted(sent - 1, 'retry')})" if sent > 1 else ""
-            advice = "Check `api_url` and the network"
-            if isinstance(error, RetriableError):
-                advice = "Run again later"
-            elif isinstance(error, requests.exceptions.ProxyError):
-                advice = "Check the proxy that `HTTPS_PROXY` or `ALL_PROXY` names"
-            message = f"{self._describe(error)}{tried}. {advice}"
+            proxy = isinstance(error, requests.exceptions.ProxyError)
+            way = "the proxy that `HTTPS_PROXY` or `ALL_PROXY` names" if proxy else "the network"
+            advice = "" if isinstance(error, RetriableError) else f". Check `api_url` and {way}"
+            message = f"{self._describe(error)}{tried}{advice}"
             raise ApiError(message, getattr(error, "status", None)) from error
         return page
 

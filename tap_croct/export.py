@@ -126,8 +126,8 @@ class Export:
         # The state until the API gives a cursor: {} drops the old bookmark, None keeps it.
         self._unmoved: dict[str, Any] | None = {} if self.start.from_scratch else None
         # What the search for the time unit met: too many empty pages, records that do not show it,
-        # and bounds of windows that brought records without a time.
-        self._gave_up = self._unclear = False
+        # bounds of windows that brought records without a time; and whether one showed it.
+        self._gave_up = self._unclear = self._sure = False
         self._undated: set[str] = set()
         self._pages = self._records = 0
         self._unit_shown = False  # by a record of this window, if there is one
@@ -183,7 +183,7 @@ class Export:
             end = _end(paginator, window, asked)
             if end is None and self._records >= self._limit:
                 end = LIMIT_REACHED
-            exported = self._exported(page, self._state(page, paginator, start, end), end)
+            exported = self._exported(page, self._state(page, paginator, end), end)
             if end is None:
                 asked = times.now()
                 self._stream.prefetch(paginator.current_value, params)
@@ -217,22 +217,22 @@ class Export:
 
     def _find_time_unit(self) -> str | None:
         unit, given = find_time_unit(self._any_in), self._stream.config["time_unit"]
-        if unit is None and self._undated and not self._gave_up:  # nothing better shows it
-            unit = "milliseconds" if "start" in self._undated else "seconds"
-        unclear = self._gave_up or self._unclear
-        if (unit is None and unclear) or given not in ("auto", unit):
+        self._sure = given == "auto" and unit is not None
+        if given not in ("auto", unit) if unit else self._gave_up or self._unclear:
             found = f"the API counts in {unit}" if unit else "no record shows which unit to use"
             text = "%s: %s: if this persists, check `time_unit`"
             self._stream.logger.warning(text, self._stream.name, found)
+        if given == "auto" and not (unit or self._gave_up) and self._undated:  # a guess
+            unit = "milliseconds" if "start" in self._undated else "seconds"
         return unit
 
-    def _cursor_counts(self, start: Resume, end: str | None) -> bool:
-        """Tell whether a cursor counts although no record showed the time unit; may ask the API."""
-        given = self._stream.config["time_unit"]
-        if given == "auto":
-            return end == EMPTY_PAGES or start.cursor is not None
-        try:  # where every run would stop here
-            return end in (EMPTY_PAGES, LIMIT_REACHED) and self._find_time_unit() == given
+    def _is_unit_right(self, end: str | None) -> bool:
+        """Tell whether the unit is right if no record of the window shows it; may ask the API."""
+        given: str = self._stream.config["time_unit"]
+        if given == "auto" or end is None:
+            return self._sure
+        try:
+            return self._find_time_unit() == given
         except FatalAPIError:  # some API rejects times that are too early, or too late
             return False
 
@@ -261,15 +261,14 @@ class Export:
         """
         self._records += len(page.items)
         found = _times(page, self._key)
-        sure = self._stream.config["time_unit"] == "auto"
-        self._unit_shown |= any(sure or shows_unit(ms) for ms in found)
+        self._unit_shown |= any(self._sure or shows_unit(ms) for ms in found)
         seen = [ms for ms in found if ms is not None and times.FIRST_MS <= ms <= page.received]
         if self._latest is not None:
             seen.append(self._latest)
         self._latest = max(seen, default=None)
 
     def _state(
-        self, page: Page, paginator: CursorPaginator, start: Resume, end: str | None
+        self, page: Page, paginator: CursorPaginator, end: str | None
     ) -> dict[str, Any] | None:
         """Return the state that holds once a page is written.
 
@@ -278,7 +277,7 @@ class Export:
         time unit is right: with a wrong one, a later run would resume after all records.
         """
         cursor = page.next_cursor or paginator.current_value
-        if not cursor or not (self._unit_shown or self._cursor_counts(start, end)):
+        if not (self._unit_shown or self._is_unit_right(end)) or not cursor:
             return self._unmoved
         left = Bookmark(cursor, self._latest, self._scope, finished=end == END_DATE)
         return left.as_state(self._key)

@@ -205,7 +205,7 @@ def settings_in(
     """
     named = {PREFIX + name.upper(): name for name in schema["properties"]}
     found = {}
-    others = [f"{PREFIX}_"]  # Meltano has variables with two underscores, not of settings,
+    others = [f"{PREFIX}_"]  # Meltano has others with two underscores, such as TAP_CROCT__SELECT,
     for variable, name in named.items():
         if variable in variables:
             found[name] = _read(variables[variable], schema["properties"][name])

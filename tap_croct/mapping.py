@@ -37,6 +37,9 @@ _JSON = SimpleNamespace(dumps=simplejson.dumps, loads=json.loads)
 _WITHOUT_DATA = (MapExpressionError, TypeError)
 """Errors whose text names types or parts of the expression: that of others may quote data."""
 
+_NOT_OF_DATA = ("FunctionNotDefined", "FeatureNotAvailable")
+"""Errors that no value of a record causes."""
+
 _WITH_DATA = "NumberTooHigh"
 """The one error of the SDK's evaluator whose text quotes the numbers that it was given."""
 
@@ -124,6 +127,7 @@ class _Mapping:
             for name, column in stream_map.transformed_schema["properties"].items()
             if name in computed and "type" in column
         }
+        self._computed = {n for n, text in computed.items() if ADDITIONAL not in text}
         self._searched = 0
 
     def apply(
@@ -135,7 +139,7 @@ class _Mapping:
         for record in records if moved else ():
             additional = record.get(ADDITIONAL)
             self.unknown |= moved & additional.keys() if isinstance(additional, dict) else set()
-        for name in self.unknown & self._types.keys():
+        for name in self.unknown & self._computed:
             warn_once(
                 f"the stream map of `{name}` in {self.stream} adds a column: what the API sends by "
                 f"that name stays in `{ADDITIONAL}.{name}`, which the catalog can deselect"
@@ -186,7 +190,7 @@ def _mapped(stream_map: CustomStreamMap, records: list[Record]) -> list[Record]:
         why = kind = type(cause).__name__
         if isinstance(error, _WITHOUT_DATA) and kind != _WITH_DATA:
             why = f"{kind}: {cause}".rstrip(".")
-        if kind != "FunctionNotDefined":
+        if kind not in _NOT_OF_DATA:
             why = f"{why}. A property may be null or missing: `… if … else None`"
         message = (
             f"{stream_map.stream_alias}: the stream map `{stream_map.expr_evaluator.expr}` fails "
@@ -196,10 +200,10 @@ def _mapped(stream_map: CustomStreamMap, records: list[Record]) -> list[Record]:
     return [record for record in mapped if record is not None]
 
 
-def _computed_columns(stream_maps: Mapping[str, Any], stream: str) -> set[str]:
-    """Return the columns that expressions of stream maps yield for a stream."""
+def _computed_columns(stream_maps: Mapping[str, Any], stream: str) -> dict[str, str]:
+    """Return the columns that stream maps yield for a stream, with their expressions."""
     return {
-        column
+        column: value
         for name, definition in stream_maps.items()
         if isinstance(definition, dict)
         and fnmatch.fnmatch(stream, definition.get("__source__", name))

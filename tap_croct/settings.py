@@ -13,7 +13,7 @@ from singer_sdk import typing as th
 from singer_sdk.plugin_base import JSONSchemaValidator
 
 from tap_croct import stream_maps, times
-from tap_croct.logs import NAME_LIMIT, guess, printable
+from tap_croct.logs import NAME_LIMIT, guess, printable, unknown
 from tap_croct.messages import wrong_batches
 from tap_croct.schemas import EVENT_TYPES, STREAM_MAPS
 
@@ -258,12 +258,12 @@ def _wrong_maps(maps: object) -> Iterator[str]:
 
 
 def _wrong_faker(config: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a line for each mistake about `fake` in expressions that the SDK would not explain."""
+    """Yield a line for each mistake in `faker_config` that the SDK would not explain."""
     given = config.get("faker_config") or {}
-    known = SETTINGS["properties"]["faker_config"]["properties"]
-    for name in sorted(given.keys() - known):
-        yield f"faker_config.{printable(name, NAME_LIMIT)}: is not a setting{guess(name, known)}"
-    if given.get("locale") and importlib.util.find_spec("faker"):
+    misspelt, _ = unknown(given, SETTINGS["properties"]["faker_config"]["properties"])
+    yield from (f"faker_config.{line}" for line in misspelt)
+    used = "fake" in str(config.get("stream_maps")) and importlib.util.find_spec("faker")
+    if used and given.get("locale"):
         try:
             importlib.import_module("faker").Faker(given["locale"])
         except AttributeError:

@@ -163,7 +163,7 @@ class CroctStream(ApiStream):
             self._warn_once(f"{MOST_EMPTY} {what}")
         if self._is_full_table and self.end in (LIMIT_REACHED, EMPTY_PAGES):
             what = f"it stopped early ({self.end}), and FULL_TABLE keeps no bookmark"
-            self._warn_once(f"{what}: every run exports the same records")
+            self._warn_once(f"{what}: the next run starts from the beginning again")
 
     def _write_page(self, page: Page, records: Records, write: Write) -> None:
         for repair in page.repairs:

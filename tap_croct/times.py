@@ -248,8 +248,8 @@ def find_time_unit(any_in: Callable[[Mapping[str, int]], bool | None]) -> str | 
     except ApiError as error:
         if error.status != HTTPStatus.BAD_REQUEST:
             raise
-        # It is too late in one unit, or too early in the other: only `end` can tell, if there are
-        # records at all.
+        # This start is too late in seconds, or too early in milliseconds: only `end` can tell, if
+        # there are records at all.
         if not any_in({}):
             return None
         return {True: "seconds", False: "milliseconds", None: None}[any_in(end)]

@@ -1,11 +1,10 @@
-"""cron, GitHub Actions and Kubernetes, as `docs/scheduling.md` shows them, and two runs at once."""
+"""cron, GitHub Actions and Kubernetes, as `docs/scheduling.md` shows them, also two runs at once."""
 
 import json
 import os
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -17,9 +16,8 @@ from click.testing import CliRunner
 
 from dev.environments import ROOT, environment
 from dev.postgres import Postgres
-from dev.processes import wait_until
 from dev.running import write
-from dev.sandbox import Fault, Sandbox
+from dev.sandbox import Sandbox
 from dev.sandbox.world import BEGINNING, DAY
 from tests.orchestration.shells import NewProject, Same, finish, shell, succeed
 from tests.orchestration.shells import start as run
@@ -81,22 +79,6 @@ def test_cron_with_meltano(start: Start, new_project: NewProject, same: Same) ->
 
     programs = {"meltano": environment("meltano")}
     two_at_once(partial(crontab, "meltano run", project.folder, programs), sandbox, same)
-
-
-def test_two_runs_of_meltano_at_once(start: Start, new_project: NewProject, same: Same) -> None:
-    sandbox = start(visits=20)
-    released = threading.Event()
-    sandbox.faults.append(Fault(when=lambda _: not released.wait(300)))  # no answer until then
-    project = new_project(sandbox)
-    command = "meltano run tap-croct target-postgres"
-    first = shell(command, project)
-    wait_until("the first run asks for a page", lambda: sandbox.requests)
-    code, output = finish(shell(command, project))
-    released.set()
-    assert code == 1
-    assert "Another 'dev:tap-croct-to-target-postgres' pipeline is already running" in output
-    succeed(first)
-    same(sandbox)
 
 
 def test_cron_without_meltano(

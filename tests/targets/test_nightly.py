@@ -304,8 +304,11 @@ TAP = Path(sys.executable).parent / "tap-croct"
 SCHEMA_LINE = '{"type": "SCHEMA", "stream": "%s", "schema": {"properties": {"%s": {}}}}'
 LINES = {
     "a line cut short": '{"type": "RECORD", "stream": "ev',
-    "a property without a column": SCHEMA_LINE % ("users", "email_hash"),
+    "a property without a column": SCHEMA_LINE % ("users", "EMAIL"),
     "a stream without a table": SCHEMA_LINE % ("people", "userId"),
+    "another key": '{"type": "SCHEMA", "stream": "users", "key_properties": ["email"]}',
+    "no key": '{"type": "RECORD", "stream": "users", "record": {"email": "x"}}',
+    "batch files": '{"type": "BATCH", "stream": "users"}',
     "a text in a time": '{"type": "RECORD", "stream": "users", "record": {"lastModifiedTime": "x"}}',
 }
 FAILURES = {

@@ -155,8 +155,8 @@ class TestByTime:
         bookmark = {"replication_key_value": moment(BEGINNING + seen)}
         pipeline.state = {"bookmarks": {"events": bookmark}}
         pipeline.run(time_unit="milliseconds", page_size=200, **settings)
-        starts = {request.param("start") for request in pipeline.sandbox.pages("events")}
-        assert starts == ({asked} if asked else set())
+        starts = [request.param("start") for request in pipeline.sandbox.pages("events")]
+        assert starts[:1] == ([asked] if asked else [])
         assert asked or pipeline.bookmark() == bookmark
         assert not pipeline.sandbox.pages("users")[0].param("start") or "start_date" in settings
 

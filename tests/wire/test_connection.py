@@ -256,7 +256,9 @@ def test_what_is_not_the_url_of_a_proxy(tap: Tap, proxy: str, variable: str) -> 
     assert "geheim" not in output.stderr
 
 
-DOWN = "through the proxy of the environment failed: Connection refused. Check the proxy"
+DOWN = (
+    "through the proxy of the environment failed: Connection refused. Check `api_url` and the proxy"
+)
 PROXIES = {
     "127.0.0.1:1": DOWN,
     "http://127.0.0.1:1/": DOWN,

@@ -84,7 +84,10 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
         ],
     ),
     ({"faker_config": {"sed": 1}}, ['faker_config.sed: is not a setting; did you mean "seed"']),
-    ({"faker_config": {"locale": ["xx"]}}, ["faker_config.locale: must be one that Faker has"]),
+    (
+        {"faker_config": {"locale": ["xx"]}, "stream_maps": {"users": {"email": "fake.email()"}}},
+        ["faker_config.locale: must be one that Faker has"],
+    ),
     (
         {"page_size": 0, "time_unit": "s", "max_retries": -1},
         ["max_retries: must be", "page_size: must be", "time_unit: must be"],
