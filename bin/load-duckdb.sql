@@ -109,6 +109,11 @@ where
         end is null
     );
 
+create or replace temp table names_read as
+select unnest(regexp_extract_all(data_type, '(\w+)"? (?:VARCHAR|JSON|TIMESTAMP)', 1)) as name
+from duckdb_columns()
+where table_name = 'messages' and column_name = 'record';
+
 select error(concat(
     'load-duckdb.sql has no column for ', name, ' of the stream ', stream,
     ': add it to the table, to read_json and to the insert'
@@ -118,11 +123,17 @@ from (
     from messages
     where type = 'SCHEMA'
 ) as properties
-anti join duckdb_columns() as known
-    on known.database_name = current_database()
-    and known.schema_name = 'croct'
-    and known.table_name = properties.stream
-    and known.column_name = properties.name;
+where
+    name not in (select name from names_read)
+    or not exists (
+        select 1
+        from duckdb_columns() as known
+        where
+            known.database_name = current_database()
+            and known.schema_name = 'croct'
+            and known.table_name = properties.stream
+            and lower(known.column_name) = lower(properties.name)
+    );
 
 -- The latest record of each key; earlier ones are skipped.
 create or replace temp table latest as

@@ -145,8 +145,7 @@ class Export:
 
     def _resume_by_time(self, rejected: ApiError) -> Iterator[ExportedPage]:
         start = bookmark.by_time(self._scope, self._lookback, self._latest)
-        text = "%s: %s. Resuming %s"
-        self._stream.logger.warning(text, self._stream.name, rejected, start.text)
+        self._stream.logger.warning("%s: %s. Resuming %s", self._stream.name, rejected, start.text)
         scope = self._scope if self._pages else self._saved.scope
         left = Bookmark(latest=self._latest, scope=scope)
         self._unmoved = {} if start.from_scratch else left.as_state(self._key)
@@ -166,7 +165,8 @@ class Export:
             time_unit = self._find_time_unit()
         if time_unit is None:
             reason = EMPTY_PAGES if self._gave_up else NOTHING_YET
-            yield self._exported(Page([]), self._unmoved, END_DATE if window.empty else reason)
+            reason = END_DATE if window.empty else reason
+            yield ExportedPage(Page([]), self._unmoved, self._latest, reason)
             return
         params = window.params(time_unit)
         paginator = CursorPaginator(start.cursor)
@@ -178,20 +178,16 @@ class Export:
             try:
                 paginator.advance(page)  # type: ignore[arg-type]
             except FatalAPIError:  # its records are good, only its cursor is not
-                yield self._exported(page, None, None)
+                yield ExportedPage(page, None, self._latest, None)
                 raise
             end = _end(paginator, window, asked)
             if end is None and self._records >= self._limit:
                 end = LIMIT_REACHED
-            exported = self._exported(page, self._state(page, paginator, end), end)
+            state = self._state(page, paginator, start, end)
             if end is None:
                 asked = times.now()
                 self._stream.prefetch(paginator.current_value, params)
-            yield exported
-
-    def _exported(self, page: Page, state: dict[str, Any] | None, end: str | None) -> ExportedPage:
-        self._pages += 1
-        return ExportedPage(page, state, self._latest, end)
+            yield ExportedPage(page, state, self._latest, end)
 
     def _page(self, cursor: str | None, params: Mapping[str, int]) -> Page:
         ask = self._ask_twice if cursor else self._stream.fetch
@@ -219,21 +215,26 @@ class Export:
         unit, given = find_time_unit(self._any_in), self._stream.config["time_unit"]
         self._sure = given == "auto" and unit is not None
         if given not in ("auto", unit) if unit else self._gave_up or self._unclear:
-            found = f"the API counts in {unit}" if unit else "no record shows which unit to use"
-            text = "%s: %s: if this persists, check `time_unit`"
-            self._stream.logger.warning(text, self._stream.name, found)
+            unknown = "no record shows in which unit the API counts, so the bookmark stays"
+            self._warn_of_unit(f"the API counts in {unit}" if unit else unknown)
         if given == "auto" and not (unit or self._gave_up) and self._undated:  # a guess
             unit = "milliseconds" if "start" in self._undated else "seconds"
         return unit
 
-    def _is_unit_right(self, end: str | None) -> bool:
-        """Tell whether the unit is right if no record of the window shows it; may ask the API."""
+    def _warn_of_unit(self, found: str) -> None:
+        text = "%s: %s: if this persists, check `time_unit`"
+        self._stream.logger.warning(text, self._stream.name, found)
+
+    def _is_unit_right(self, start: Resume, end: str | None) -> bool:
+        """Tell whether the unit is right, which no record of the window shows; may ask the API."""
         given: str = self._stream.config["time_unit"]
-        if given == "auto" or end is None:
+        stuck = end in (EMPTY_PAGES, LIMIT_REACHED) or (end and start.cursor is None)
+        if given == "auto" or not stuck:
             return self._sure
         try:
             return self._find_time_unit() == given
-        except FatalAPIError:  # some API rejects times that are too early, or too late
+        except FatalAPIError as error:  # some API rejects times that are too early, or too late
+            self._warn_of_unit(f"the unit cannot be checked, so the bookmark stays ({error})")
             return False
 
     def _any_in(self, window: Mapping[str, int]) -> bool | None:
@@ -259,7 +260,7 @@ class Export:
         A time later than when it was received comes from a clock that is wrong: to
         resume from there would skip what really happened until then.
         """
-        self._records += len(page.items)
+        self._pages, self._records = self._pages + 1, self._records + len(page.items)
         found = _times(page, self._key)
         self._unit_shown |= any(self._sure or shows_unit(ms) for ms in found)
         seen = [ms for ms in found if ms is not None and times.FIRST_MS <= ms <= page.received]
@@ -268,7 +269,7 @@ class Export:
         self._latest = max(seen, default=None)
 
     def _state(
-        self, page: Page, paginator: CursorPaginator, end: str | None
+        self, page: Page, paginator: CursorPaginator, start: Resume, end: str | None
     ) -> dict[str, Any] | None:
         """Return the state that holds once a page is written.
 
@@ -277,7 +278,7 @@ class Export:
         time unit is right: with a wrong one, a later run would resume after all records.
         """
         cursor = page.next_cursor or paginator.current_value
-        if not (self._unit_shown or self._is_unit_right(end)) or not cursor:
+        if not (self._unit_shown or self._is_unit_right(start, end)) or not cursor:
             return self._unmoved
         left = Bookmark(cursor, self._latest, self._scope, finished=end == END_DATE)
         return left.as_state(self._key)
