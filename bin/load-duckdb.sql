@@ -110,9 +110,8 @@ where
     );
 
 create or replace temp table names_read as
-select unnest(regexp_extract_all(data_type, '(\w+)"? (?:VARCHAR|JSON|TIMESTAMP)', 1)) as name
-from duckdb_columns()
-where table_name = 'messages' and column_name = 'record';
+select unnest(json_keys(to_json(record))) as name
+from (select record from messages where type = 'RECORD' limit 1);
 
 select error(concat(
     'load-duckdb.sql has no column for ', name, ' of the stream ', stream,
@@ -124,7 +123,7 @@ from (
     where type = 'SCHEMA'
 ) as properties
 where
-    name not in (select name from names_read)
+    (name not in (select name from names_read) and exists (select 1 from names_read))
     or not exists (
         select 1
         from duckdb_columns() as known

@@ -228,8 +228,8 @@ class Export:
     def _is_unit_right(self, start: Resume, end: str | None) -> bool:
         """Tell whether the unit is right, which no record of the window shows; may ask the API."""
         given: str = self._stream.config["time_unit"]
-        stuck = end in (EMPTY_PAGES, LIMIT_REACHED) or (end and start.cursor is None)
-        if given == "auto" or not stuck:
+        quiet = start.cursor and not self._records and end != EMPTY_PAGES
+        if given == "auto" or quiet or not end:
             return self._sure
         try:
             return self._find_time_unit() == given

@@ -157,14 +157,16 @@ class TestUnit:
         """Such records come back under a wrong one, too: the bookmark must not pass the others."""
         end: Json = {"items": [], "nextCursor": "end"}
         page = {**end, "items": [{"id": "1", "timestamp": timestamp}]}
-        for unit, pages in (
-            ("auto", [{**end, "nextCursor": None}, {**page, "nextCursor": None}, page, end]),
-            ("seconds", [page, end]),
-            ("milliseconds", [page, end]),
+        null, later = {"nextCursor": None}, {"nextCursor": "later"}
+        for unit, pages, cursor in (
+            ("auto", [{**end, **null}, {**page, **null}, page, end], None),
+            ("seconds", [page, end], None),
+            ("milliseconds", [page, end], "end"),
+            ("milliseconds", [{**page, **later}, {**end, **later}], "later"),
         ):
             serve(pipeline.sandbox, *pages)
             pipeline.run(time_unit=unit, end_date="2026-12-31")
-            assert bool(pipeline.bookmark()) is (unit == "milliseconds")
+            assert pipeline.bookmark().get("cursor") == cursor
 
     @pytest.mark.parametrize("unit", SECONDS_OR_NOT)
     @pytest.mark.parametrize("after", [1, 2])
