@@ -100,8 +100,7 @@ class TestUnit:
                 odd = event(sandbox, f"{hour} {step}", BEGINNING + hour * HOUR + step)
                 sandbox.world.logs["events"].extend([odd])
         time_unit = unit if setting == "given" else "auto"
-        config = sandbox.config(start_date=self.START, end_date=self.END, time_unit=time_unit)
-        output = tap(config)
+        output = tap(sandbox.config(start_date=self.START, end_date=self.END, time_unit=time_unit))
         first, last = self.START, self.END
         if unit == "seconds":  # rounded outward
             first, last = "2026-01-01T12:00:00.000Z", "2026-01-01T20:00:01.000Z"
