@@ -236,11 +236,7 @@ ERRORS: list[tuple[int, bytes, str]] = [
     (402, problem("billing/past-due-subscription"), f"An invoice is overdue. {BILLING}"),
     (402, problem("billing/quota-exceeded"), f"monthly active users are used up. {BILLING}"),
     (403, FAULT, "what `api_key` is allowed to do"),
-    (
-        404,
-        FAULT,
-        "session, Fault: Injected. (https://croct.help/sdk/export/fault). Check `api_url`",
-    ),
+    (404, problem("x"), "/session, A title (https://croct.help/api/x). Check `api_url`"),
     (409, FAULT, "Please report this"),
     (423, FAULT, "monthly quota"),
     (202, b"", "The service is suspended"),
